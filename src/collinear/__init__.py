@@ -1,0 +1,1 @@
+"""Tuning campaigns for expensive training programs."""

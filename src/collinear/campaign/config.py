@@ -1,0 +1,248 @@
+"""From a configuration mapping to a checked campaign.
+
+Two layers: the JSON Schema checks the shape (unknown keys are errors), then the
+dataclasses check the meaning. Every message says the rule, what was given and where.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from collinear.search import (
+    Goal,
+    Limit,
+    SearchSpace,
+    SpaceError,
+    Strategy,
+    make_strategy,
+    waits,
+)
+
+_STRING_FLOAT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
+
+
+class ConfigError(ValueError):
+    """A configuration that breaks a rule; the message is meant for the user."""
+
+
+@dataclass(frozen=True)
+class Application:
+    """The training program: commands as argument lists, and what is passed to them.
+
+    Attributes:
+        pretrain: Command of the one pretraining.
+        finetune: Command of one trial.
+        score: Command that scores weights; None when the trial's own metrics do.
+        check: Command that checks the settings, at every start and dry run.
+        check_data: Command that also checks the data, before the first job.
+        illustrate: Command that draws one example for the report.
+        values: Names of the values that a scored trial records.
+        init: Weights that the pretraining starts from.
+        settings: Passed to every command.
+        scoring: Passed to every command, but part of the scoring digest only.
+    """
+
+    pretrain: tuple[str, ...]
+    finetune: tuple[str, ...]
+    score: tuple[str, ...] | None
+    check: tuple[str, ...] | None
+    check_data: tuple[str, ...] | None
+    illustrate: tuple[str, ...] | None
+    values: tuple[str, ...]
+    init: str | None
+    settings: Mapping[str, Any]
+    scoring: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One tuning campaign, checked.
+
+    Attributes:
+        name: Folder name under ``results/``.
+        seed: Campaign seed.
+        threads: Threads of BLAS and torch in each job.
+        space: The grid.
+        goal: Objective and limits.
+        strategy_options: Name and options of the strategy, as configured.
+        lanes: Number of chains.
+        batch: Trials asked together by one lane.
+        max_trials: Budget over all lanes.
+        conventional: The setting in use today, or None.
+        documented_result: A published result for the report, or None.
+        application: The training program.
+    """
+
+    name: str
+    seed: int
+    threads: int
+    space: SearchSpace
+    goal: Goal
+    strategy_options: Mapping[str, Any]
+    lanes: int
+    batch: int
+    max_trials: int
+    conventional: Mapping[str, float] | None
+    documented_result: Mapping[str, Any] | None
+    application: Application
+
+    def strategy(self) -> Strategy:
+        """The configured search."""
+        return _strategy(self.strategy_options, self.space, self.goal, self.seed)
+
+    @property
+    def lane_names(self) -> tuple[str, ...]:
+        return tuple(f"lane{i:02d}" for i in range(self.lanes))
+
+
+def load_schema(path: Path) -> dict[str, Any]:
+    """Reads the JSON Schema of a campaign."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def load_campaign(
+    config: Mapping[str, Any], schema: Mapping[str, Any] | None = None
+) -> Campaign:
+    """Checks a configuration and builds the campaign.
+
+    Args:
+        config: The mapping as read from YAML.
+        schema: JSON Schema of the mapping; None when the shape was checked before.
+
+    Raises:
+        ConfigError: A rule is broken. The message names the key.
+    """
+    if schema is not None:
+        check_schema(config, schema)
+    try:
+        space = SearchSpace.from_values(config["space"])
+    except SpaceError as error:
+        raise ConfigError(f"space: {error}") from error
+    limits = tuple(Limit(n, float(v)) for n, v in config.get("limits", {}).items())
+    goal = Goal(config["objective"], limits)
+    application = _application(config["application"])
+    _check_values(goal, application)
+    campaign = Campaign(
+        name=config["campaign"],
+        seed=config["seed"],
+        threads=config.get("threads", 1),
+        space=space,
+        goal=goal,
+        strategy_options=dict(config["strategy"]),
+        lanes=config.get("lanes", 1),
+        batch=config.get("batch", 50),
+        max_trials=config["max_trials"],
+        conventional=_conventional(config.get("conventional"), space),
+        documented_result=config.get("documented_result"),
+        application=application,
+    )
+    campaign.strategy()  # unknown names and options are found here, not in a job
+    _check_lanes(campaign)
+    return campaign
+
+
+def check_schema(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Raises ConfigError with the most telling violation of the schema."""
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path)))
+    if errors:
+        raise ConfigError(_explain(errors[0]))
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    where = ".".join(str(part) for part in error.absolute_path) or "config"
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = sorted(error.schema.get("properties", {}))
+        unknown = next(key for key in error.instance if key not in known)
+        close = difflib.get_close_matches(str(unknown), known, n=1)
+        advice = f"did you mean {close[0]!r}?" if close else f"known keys: {known}"
+        return f"{where}: unknown key {unknown!r}; {advice}"
+    if error.validator == "type" and isinstance(error.instance, str):
+        if _STRING_FLOAT.match(error.instance):
+            return (
+                f"{where}: a number is needed, but YAML reads {error.instance} as a "
+                f"string; write it with a decimal point, such as 1.0e-6"
+            )
+    if error.validator == "required":
+        return f"{where}: {error.message.replace(' is a required property', '')} is missing"
+    if error.validator == "exclusiveMinimum":
+        return (
+            f"{where}: must be greater than {error.validator_value}, "
+            f"but got {error.instance!r}"
+        )
+    return f"{where}: {error.message}"
+
+
+def _application(section: Mapping[str, Any]) -> Application:
+    def command(name: str) -> tuple[str, ...] | None:
+        return tuple(section[name]) if name in section else None
+
+    return Application(
+        pretrain=tuple(section["pretrain"]),
+        finetune=tuple(section["finetune"]),
+        score=command("score"),
+        check=command("check"),
+        check_data=command("check_data"),
+        illustrate=command("illustrate"),
+        values=tuple(section["values"]),
+        init=section.get("init"),
+        settings=section.get("settings", {}),
+        scoring=section.get("scoring", {}),
+    )
+
+
+def _check_values(goal: Goal, application: Application) -> None:
+    wanted = {"objective": goal.objective}
+    wanted |= {f"limits.{limit.name}": limit.name for limit in goal.limits}
+    for key, name in wanted.items():
+        if name not in application.values:
+            raise ConfigError(
+                f"{key}: must be a value that the application scores "
+                f"(application.values: {list(application.values)}), but got {name!r}"
+            )
+
+
+def _conventional(
+    setting: Mapping[str, float] | None, space: SearchSpace
+) -> Mapping[str, float] | None:
+    if setting is None:
+        return None
+    if set(setting) != set(space.names):
+        raise ConfigError(
+            f"conventional: must give one value for each axis {list(space.names)}, "
+            f"but got {list(setting)}"
+        )
+    return {name: float(setting[name]) for name in space.names}
+
+
+def _strategy(
+    options: Mapping[str, Any], space: SearchSpace, goal: Goal, seed: int
+) -> Strategy:
+    name, rest = options["name"], {k: v for k, v in options.items() if k != "name"}
+    try:
+        return make_strategy(name, rest, space=space, goal=goal, seed=seed)
+    except ValueError as error:
+        raise ConfigError(f"strategy: {error}") from error
+
+
+def _check_lanes(campaign: Campaign) -> None:
+    name = campaign.strategy_options["name"]
+    if campaign.lanes > 1 and waits(name):
+        raise ConfigError(
+            f"lanes: strategy {name!r} can have nothing to propose until pending "
+            f"results arrive, so it needs lanes: 1, but got lanes: {campaign.lanes}; "
+            "set lanes: 1 (and batch: the number of slots) or choose another strategy"
+        )
+    if campaign.lanes > campaign.max_trials:
+        raise ConfigError(
+            f"lanes: must not exceed max_trials ({campaign.max_trials}), "
+            f"but got {campaign.lanes}"
+        )

@@ -1,0 +1,178 @@
+"""The estimate of a campaign beside the conventional setting and a published result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from collinear.campaign.clocks import read_jobs
+from collinear.campaign.config import Campaign
+from collinear.campaign.files import read_json
+from collinear.campaign.journal import Journal
+from collinear.campaign.stages import SCORE
+from collinear.campaign.status import busy_seconds, count_outcomes
+from collinear.campaign.steps import journal_of
+from collinear.campaign.trials import (
+    TrialName,
+    conventional_trial,
+    point_name,
+    trial_files,
+    trial_params,
+)
+from collinear.search import Goal, Result, Status
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting and what was measured with it.
+
+    Attributes:
+        trial: Folder of the trial below ``trials/``.
+        params: Physical values.
+        status: Outcome.
+        values: Recorded values; None where there is no number.
+        feasible: Whether it keeps every limit.
+    """
+
+    trial: str
+    params: Mapping[str, float]
+    status: str
+    values: Mapping[str, float | None]
+    feasible: bool
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a campaign found.
+
+    Attributes:
+        campaign: Name of the campaign.
+        objective: Name of the minimised value.
+        limits: Upper limits by name.
+        best: The best feasible trial, or None.
+        conventional: The setting in use today, or None.
+        outcomes: Number of trials by outcome.
+        trials: Number of trials told.
+        batches: Number of batches told that held a trial.
+        busy_hours: Time in which at least one training ran, hours.
+        gpu_hours: Sum of the training times, hours.
+        improvement: Conventional minus best objective, or None.
+        verdict: The comparison in a sentence.
+    """
+
+    campaign: str
+    objective: str
+    limits: Mapping[str, float]
+    best: Setting | None
+    conventional: Setting | None
+    outcomes: Mapping[str, int]
+    trials: int
+    batches: int
+    busy_hours: float
+    gpu_hours: float
+    improvement: float | None
+    verdict: str
+
+
+def decide(campaign: Campaign, root: Path) -> dict[str, Any]:
+    """The estimate of a finished campaign as a mapping for JSON."""
+    journal = journal_of(root)
+    history = journal.history()
+    incumbent = history.incumbent(campaign.goal)
+    best = _setting_of(campaign, incumbent) if incumbent else None
+    conventional = _conventional(campaign, root)
+    jobs = read_jobs(root)
+    improvement = _improvement(campaign.goal, best, conventional)
+    estimate = Estimate(
+        campaign=campaign.name,
+        objective=campaign.goal.objective,
+        limits={limit.name: limit.maximum for limit in campaign.goal.limits},
+        best=best,
+        conventional=conventional,
+        outcomes=count_outcomes(history, campaign.goal),
+        trials=len(history.results),
+        batches=count_batches(journal),
+        busy_hours=busy_seconds(jobs) / 3600,
+        gpu_hours=sum(job.seconds for job in jobs) / 3600,
+        improvement=improvement,
+        verdict=_verdict(campaign, best, conventional, improvement),
+    )
+    return asdict(estimate)
+
+
+def count_batches(journal: Journal) -> int:
+    """Number of batches that were told and held at least one trial."""
+    return sum(1 for entry in journal.entries() if entry.get("results"))
+
+
+def _setting_of(campaign: Campaign, result: Result) -> Setting:
+    return Setting(
+        trial=f"{point_name(result.point)}/seed{result.seed}",
+        params=campaign.space.params(result.point),
+        status=result.status.value,
+        values=dict(result.values),
+        feasible=campaign.goal.feasible(result),
+    )
+
+
+def _conventional(campaign: Campaign, root: Path) -> Setting | None:
+    name = conventional_trial(campaign)
+    if name is None:
+        return None
+    result = read_named_result(root, name)
+    return Setting(
+        trial=f"{name.point}/seed{name.seed}",
+        params=trial_params(campaign, name),
+        status=result.status.value,
+        values=dict(result.values),
+        feasible=campaign.goal.feasible(result),
+    )
+
+
+def read_named_result(root: Path, name: TrialName) -> Result:
+    """The outcome of a trial that may lie off the grid (its point is then empty)."""
+    record = read_json(trial_files(root, name).folder / SCORE)
+    return Result((), name.seed, Status(record["status"]), record["values"])
+
+
+def _improvement(
+    goal: Goal, best: Setting | None, conventional: Setting | None
+) -> float | None:
+    if best is None or conventional is None:
+        return None
+    ours, theirs = best.values[goal.objective], conventional.values.get(goal.objective)
+    return None if ours is None or theirs is None else theirs - ours
+
+
+def _verdict(
+    campaign: Campaign,
+    best: Setting | None,
+    conventional: Setting | None,
+    improvement: float | None,
+) -> str:
+    name = campaign.goal.objective
+    if best is None:
+        return "No trial was done within the limits, so there is no estimate."
+    if conventional is None:
+        return "The campaign has no conventional setting to compare with."
+    if improvement is None:
+        return f"The conventional setting ended as {conventional.status}."
+    once = "one training each, so the difference includes run-to-run noise"
+    if not conventional.feasible:
+        return (
+            f"The conventional setting breaks a limit; the best feasible setting "
+            f"differs from it by {-improvement:+.4g} in {name} ({once})."
+        )
+    if improvement > 0:
+        return (
+            f"The best setting improves on the conventional setting by "
+            f"{improvement:.4g} in {name} ({once})."
+        )
+    return (
+        f"The campaign found no setting better than the conventional one: the best "
+        f"one is {-improvement:.4g} worse in {name} ({once})."
+        if improvement < 0
+        else f"The best setting is the conventional one or equals it in {name}."
+    )

@@ -1,0 +1,282 @@
+"""Figures of a campaign, at a size and with fonts that fit a paper column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from collinear.campaign.clocks import Job, assign_slots, parallel_width
+from collinear.campaign.decide import Setting
+from collinear.search import Goal, Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Colours that stay apart for colour-blind readers (Okabe and Ito, 2008).
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C"
+WIDTH = 6.8  # inches, the text width of a two-column paper
+
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "collinear",  # the same data give the same file
+    "svg.fonttype": "none",
+}
+
+
+@contextmanager
+def style() -> Iterator[Any]:
+    """Matplotlib without a screen, in our style; yields ``pyplot``."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(_STYLE):
+        yield plt
+        plt.close("all")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure by rename; the format follows from the suffix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp{path.suffix}")
+    metadata = {"Date": None} if path.suffix == ".svg" else None
+    figure.savefig(temporary, metadata=metadata, bbox_inches="tight")
+    temporary.replace(path)
+
+
+def history_figure(
+    batches: Sequence[Sequence[Result]],
+    goal: Goal,
+    conventional: Setting | None,
+    path: Path,
+) -> None:
+    """Objective of every trial in the order told, with incumbent and batches.
+
+    Args:
+        batches: Results by batch.
+        goal: Objective and limits.
+        conventional: The setting in use today, drawn as a line.
+        path: Where the figure goes.
+    """
+    with style() as plt:
+        figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
+        results = [result for batch in batches for result in batch]
+        _shade_batches(axes, [len(batch) for batch in batches])
+        top = _upper_end([goal.cost(r) for r in results])
+        _draw_trials(axes, results, goal, top)
+        _draw_incumbent(axes, results, goal)
+        value = conventional.values.get(goal.objective) if conventional else None
+        if value is not None:
+            axes.axhline(value, color=RED, lw=1, ls="--", label="conventional setting")
+        axes.set(xlabel="trial, in the order told", ylabel=_label(goal.objective))
+        axes.set_xlim(0.5, len(results) + 0.5)
+        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        save(figure, path)
+
+
+def _shade_batches(axes: Axes, sizes: Sequence[int]) -> None:
+    start = 0.5
+    for index, size in enumerate(sizes):
+        if index % 2 == 1:
+            axes.axvspan(start, start + size, color="0.94", lw=0, zorder=0)
+        start += size
+
+
+def _draw_trials(axes: Axes, results: Sequence[Result], goal: Goal, top: float) -> None:
+    kinds: dict[str, tuple[list[int], list[float]]] = {}
+    for number, result in enumerate(results, start=1):
+        cost = goal.cost(result)
+        if cost is None:
+            kind, height = f"{result.status.value} (no value)", top
+        elif not goal.feasible(result):
+            kind, height = "over a limit", min(cost, top)
+        else:
+            kind, height = "trial", min(cost, top)
+            if cost > top:
+                kind = "trial above the axis"
+        xs, ys = kinds.setdefault(kind, ([], []))
+        xs.append(number)
+        ys.append(height)
+    for kind, (xs, ys) in kinds.items():
+        axes.scatter(xs, ys, s=16, label=kind, zorder=3, **_marker(kind))
+
+
+def _marker(kind: str) -> dict[str, Any]:
+    if kind == "trial":
+        return {"color": BLUE}
+    if kind == "trial above the axis":
+        return {"color": BLUE, "marker": "^"}
+    if kind == "over a limit":
+        return {"facecolors": "none", "edgecolors": BLUE}
+    return {"color": GREY, "marker": "x"}
+
+
+def _draw_incumbent(axes: Axes, results: Sequence[Result], goal: Goal) -> None:
+    best: list[float] = []
+    numbers: list[int] = []
+    for number, result in enumerate(results, start=1):
+        cost = goal.cost(result)
+        if cost is not None and goal.feasible(result):
+            best.append(min(cost, best[-1]) if best else cost)
+            numbers.append(number)
+        elif best:
+            best.append(best[-1])
+            numbers.append(number)
+    if best:
+        axes.step(numbers, best, where="post", color=ORANGE, lw=1.8, label="incumbent")
+
+
+def _upper_end(costs: Sequence[float | None]) -> float:
+    """Where the axis ends: wrecked trainings beyond it would squeeze the rest."""
+    known = sorted(cost for cost in costs if cost is not None)
+    if not known:
+        return 1.0
+    middle = known[len(known) // 2]
+    usual = known[0] + 4.0 * (middle - known[0])
+    return min(known[-1], max(usual, middle)) + 0.05 * max(middle - known[0], 1e-9)
+
+
+def _label(name: str) -> str:
+    return {
+        "niqe": "NIQE",
+        "rmse": "RMSE",
+        "perceptual_index": "perceptual index",
+    }.get(name, name)
+
+
+def tradeoff_figure(
+    results: Sequence[Result],
+    goal: Goal,
+    settings: dict[str, Setting],
+    path: Path,
+    abscissa: str,
+) -> None:
+    """Objective against another recorded value, with its limit.
+
+    Args:
+        results: All results.
+        goal: Objective and limits.
+        settings: Settings to point out, by label.
+        path: Where the figure goes.
+        abscissa: Name of the value on the horizontal axis, such as ``rmse``.
+    """
+    with style() as plt:
+        figure, axes = plt.subplots(figsize=(WIDTH * 0.62, 3.2))
+        shown = [r for r in results if _both(r, goal.objective, abscissa)]
+        right = _upper_end([r.values[abscissa] for r in shown])
+        top = _upper_end([r.values[goal.objective] for r in shown])
+        for feasible in (True, False):
+            part = [r for r in shown if goal.feasible(r) is feasible]
+            kind = "trial" if feasible else "over a limit"
+            if part:
+                axes.scatter(
+                    [min(r.values[abscissa] or 0, right) for r in part],
+                    [min(r.values[goal.objective] or 0, top) for r in part],
+                    s=18,
+                    label=kind,
+                    **_marker(kind),
+                )
+        for limit in goal.limits:
+            if limit.name == abscissa:
+                text = f"limit {limit.maximum:g}"
+                axes.axvline(limit.maximum, color=RED, lw=1, ls="--", label=text)
+        _point_out(axes, settings, goal.objective, abscissa)
+        lost = len(results) - len(shown)
+        if lost:
+            axes.plot([], [], " ", label=f"{lost} without a value")
+        axes.set(xlabel=_label(abscissa), ylabel=_label(goal.objective))
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        save(figure, path)
+
+
+def _both(result: Result, first: str, second: str) -> bool:
+    known = result.values.get(first) is not None
+    return known and result.values.get(second) is not None
+
+
+def _point_out(
+    axes: Axes, settings: dict[str, Setting], objective: str, abscissa: str
+) -> None:
+    marks = [("*", ORANGE), ("D", RED), ("s", GREEN)]
+    for (label, setting), (marker, colour) in zip(
+        settings.items(), marks, strict=False
+    ):
+        x, y = setting.values.get(abscissa), setting.values.get(objective)
+        if x is not None and y is not None:
+            axes.scatter(
+                [x], [y], s=70, marker=marker, color=colour, label=label, zorder=4
+            )
+
+
+def jobs_figure(jobs: Sequence[Job], path: Path) -> None:
+    """Execution chart: which slot ran when, and how many trials ran at once.
+
+    Args:
+        jobs: Runs of the training program by start time.
+        path: Where the figure goes.
+    """
+    with style() as plt:
+        slots = assign_slots(list(jobs))
+        n_slots = max(slots, default=0) + 1
+        height = 1.6 + min(4.0, 0.12 * n_slots + 0.4)
+        figure, (upper, lower) = plt.subplots(
+            2,
+            1,
+            figsize=(WIDTH, height),
+            sharex=True,
+            height_ratios=[1.0, max(0.8, height - 2.2)],
+        )
+        origin = min((job.started for job in jobs), default=0.0)
+        unit, name = _time_unit(max((j.ended for j in jobs), default=1.0) - origin)
+        _draw_slots(lower, list(zip(jobs, slots, strict=True)), origin, unit)
+        times, widths = parallel_width(list(jobs))
+        upper.step(
+            [(t - origin) / unit for t in times], widths, where="post", color=BLUE, lw=1
+        )
+        upper.fill_between(
+            [(t - origin) / unit for t in times],
+            widths,
+            step="post",
+            color=BLUE,
+            alpha=0.2,
+        )
+        upper.set(ylabel="trials at once", ylim=(0, None))
+        upper.yaxis.get_major_locator().set_params(integer=True)
+        lower.set(xlabel=f"time, {name}", ylabel="slot", ylim=(-0.6, n_slots - 0.4))
+        lower.set_yticks(range(n_slots) if n_slots <= 10 else range(0, n_slots, 10))
+        save(figure, path)
+
+
+def _draw_slots(
+    axes: Axes, jobs: Sequence[tuple[Job, int]], origin: float, unit: float
+) -> None:
+    for job, slot in jobs:
+        axes.barh(
+            slot,
+            job.seconds / unit,
+            left=(job.started - origin) / unit,
+            height=0.8,
+            color=BLUE if job.finished else RED,
+            edgecolor="white",
+            lw=0.4,
+        )
+
+
+def _time_unit(seconds: float) -> tuple[float, str]:
+    if seconds > 2 * 3600:
+        return 3600.0, "hours"
+    return (60.0, "minutes") if seconds > 120 else (1.0, "seconds")

@@ -1,0 +1,172 @@
+"""The journal of a search: what was asked and told, in files that nothing deletes.
+
+``history/asked/{lane}-{step}.json`` and ``history/told/{lane}-{step}.json`` are
+written by rename under one lock and are never declared as outputs, because Snakemake
+deletes declared outputs before it reruns a job. The tables in ``lanes/`` are published
+copies. Each entry has a sequence number; each asked entry says which told entries it
+had seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from collinear.campaign.files import locked, read_json, write_json
+from collinear.campaign.trials import parse_point, point_name
+from collinear.search import History, Proposal, Result, Status
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of one lane, such as step 3 of ``lane00``."""
+
+    lane: str
+    step: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.lane}-{self.step}"
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The journal in the folder ``results/{campaign}/history``."""
+
+    folder: Path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one process at a time asks or tells."""
+        with locked(self.folder / "lock"):
+            yield
+
+    def asked(self, step: Step) -> dict[str, Any] | None:
+        """The asked entry of a step, or None."""
+        return self._read("asked", step)
+
+    def told(self, step: Step) -> dict[str, Any] | None:
+        """The told entry of a step, or None."""
+        return self._read("told", step)
+
+    def record_asked(
+        self, step: Step, proposals: Sequence[Proposal], **context: Any
+    ) -> dict[str, Any]:
+        """Writes an asked entry. Call it with the lock held.
+
+        Args:
+            step: Lane and step.
+            proposals: The batch; empty when the lane is over.
+            context: What else the entry keeps, such as the digest of the search.
+        """
+        entry = {
+            "lane": step.lane,
+            "step": step.step,
+            "sequence": self._next_sequence(),
+            "seen": self._told_names(),
+            **context,
+            "trials": [
+                {"point": point_name(p.point), "seed": p.seed, "reason": p.reason}
+                for p in proposals
+            ],
+        }
+        write_json(self.folder / "asked" / f"{step.name}.json", entry)
+        return entry
+
+    def record_told(
+        self, step: Step, results: Sequence[Result], scoring: str
+    ) -> dict[str, Any]:
+        """Writes a told entry, or rewrites it in its place after a rescoring.
+
+        Args:
+            step: Lane and step.
+            results: The outcomes, in the order in which they were asked.
+            scoring: Digest of the scoring that gave the values.
+        """
+        old = self.told(step)
+        entry = {
+            "lane": step.lane,
+            "step": step.step,
+            "sequence": old["sequence"] if old else self._next_sequence(),
+            "scoring": scoring,
+            "results": [
+                {
+                    "point": point_name(r.point),
+                    "seed": r.seed,
+                    "status": r.status.value,
+                    "values": dict(sorted(r.values.items())),
+                }
+                for r in results
+            ],
+        }
+        write_json(self.folder / "told" / f"{step.name}.json", entry)
+        return entry
+
+    def history(self) -> History:
+        """Replays every entry in the order of the sequence numbers."""
+        history = History()
+        for entry in self.entries():
+            if "trials" in entry:
+                history = history.ask(proposals_of(entry))
+            else:
+                history = history.tell(results_of(entry))
+        return history
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All entries, asked and told, by sequence number."""
+        paths = [*self._paths("asked"), *self._paths("told")]
+        return sorted((read_json(p) for p in paths), key=lambda e: e["sequence"])
+
+    def _read(self, kind: str, step: Step) -> dict[str, Any] | None:
+        path = self.folder / kind / f"{step.name}.json"
+        return read_json(path) if path.exists() else None
+
+    def _paths(self, kind: str) -> list[Path]:
+        return sorted(self.folder.glob(f"{kind}/*-*.json"))
+
+    def _told_names(self) -> list[str]:
+        told = [e for e in self.entries() if "results" in e]
+        return [Step(e["lane"], e["step"]).name for e in told]
+
+    def _next_sequence(self) -> int:
+        return 1 + max((e["sequence"] for e in self.entries()), default=0)
+
+
+def proposals_of(entry: dict[str, Any]) -> tuple[Proposal, ...]:
+    """The batch of an asked entry."""
+    return tuple(
+        Proposal(parse_point(t["point"]), t["seed"], t["reason"]) for t in entry["trials"]
+    )
+
+
+def results_of(entry: dict[str, Any]) -> tuple[Result, ...]:
+    """The outcomes of a told entry."""
+    return tuple(
+        Result(parse_point(r["point"]), r["seed"], Status(r["status"]), r["values"])
+        for r in entry["results"]
+    )
+
+
+def comparable(journal: Journal) -> list[tuple[Any, ...]]:
+    """The history without clocks: equal lists mean equal histories.
+
+    Returns:
+        One tuple a trial: lane, step, point, seed, status, values, results seen.
+    """
+    rows = []
+    for entry in journal.entries():
+        if "trials" not in entry:
+            continue
+        step = Step(entry["lane"], entry["step"])
+        told = journal.told(step)
+        outcomes = {r.key: r for r in results_of(told)} if told else {}
+        for proposal in proposals_of(entry):
+            result = outcomes.get(proposal.key)
+            status = result.status.value if result else None
+            values = tuple(sorted(result.values.items())) if result else ()
+            seen = tuple(entry["seen"])
+            rows.append((*vars(step).values(), *proposal.key, status, values, seen))
+    return rows

@@ -1,0 +1,215 @@
+"""Runs a command of the application and records how it ended.
+
+The command writes into ``work/``, which no rule declares, and ends with
+``metrics.json`` (or ``score.json``). That file is the truth: when it is there, the
+command is never started again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from collinear.campaign.files import locked, read_json, write_json
+from collinear.search import Status
+
+# Attempts that run the program; one more only records that it failed.
+REAL_ATTEMPTS = 3
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+class ProgramError(RuntimeError):
+    """The program broke or wrote what it must not; the message names the log."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One run of one command.
+
+    Attributes:
+        command: Argument list; ``{python}`` stands for this interpreter.
+        work: The program's ``--out``.
+        product: Name of the file that ends the stage, in `work`.
+        config: What the program reads from ``--config``.
+        init: Weights to start from, or None.
+        seed: Training seed.
+        threads: Threads of BLAS and torch.
+        log: File that gets the program's output.
+    """
+
+    command: Sequence[str]
+    work: Path
+    product: str
+    config: Mapping[str, Any]
+    init: Path | None
+    seed: int
+    threads: int
+    log: Path
+
+    @property
+    def result(self) -> Path:
+        return self.work / self.product
+
+
+def run_stage(stage: Stage, attempt: int | None = None) -> dict[str, Any]:
+    """Runs or resumes a stage, unless its result is there already.
+
+    The lock is held by the program too: when this process is killed and the program
+    lives on, a second start waits for it instead of training the same trial twice.
+
+    Args:
+        stage: What to run.
+        attempt: Number of this attempt from 1, or None when a fault is no outcome
+            (the pretraining): the attempt after the last real one records `failed`.
+
+    Returns:
+        The content of the result file.
+
+    Raises:
+        ProgramError: The program ended with a fault; another attempt may follow.
+    """
+    with locked(stage.work / "lock") as descriptor:
+        if not stage.result.exists():
+            if attempt is not None and attempt > REAL_ATTEMPTS:
+                _record_failure(stage)
+            else:
+                _start(stage, descriptor)
+        return read_json(stage.result)
+
+
+def expand(command: Sequence[str]) -> list[str]:
+    """The argument list with ``{python}`` replaced by this interpreter."""
+    return [sys.executable if word == "{python}" else word for word in command]
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """This process's environment with the number of threads set for every library."""
+    count = {name: str(threads) for name in _THREAD_VARIABLES}
+    # OpenMP threads that spin while they wait make two jobs on two cores slow.
+    return {**os.environ, **count, "OMP_WAIT_POLICY": "passive"}
+
+
+def check_outcome(path: Path) -> dict[str, Any]:
+    """Reads a result file and checks what the contract demands of it.
+
+    Raises:
+        ProgramError: Unknown status, or values that are neither numbers nor null.
+    """
+    try:
+        record = read_json(path)
+    except ValueError as error:
+        raise ProgramError(str(error)) from error
+    allowed = [status.value for status in Status]
+    if not isinstance(record, dict) or record.get("status") not in allowed:
+        raise ProgramError(f"{path}: status must be one of {allowed}")
+    for name, value in (record.get("values") or {}).items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (number and math.isfinite(value)):
+            raise ProgramError(
+                f"{path}: values.{name} must be a finite number or null, got {value!r}"
+            )
+    return record
+
+
+def _record_failure(stage: Stage) -> None:
+    reason = f"the program failed in {REAL_ATTEMPTS} attempts; see {stage.log}"
+    write_json(stage.result, {"status": Status.FAILED.value, "reason": reason})
+
+
+def _start(stage: Stage, descriptor: int) -> None:
+    settings = stage.work / "settings.json"
+    if not settings.exists():
+        write_json(settings, dict(stage.config))
+    arguments = [*expand(stage.command), "--config", str(settings)]
+    if stage.init is not None:
+        arguments += ["--init", str(stage.init)]
+    arguments += ["--out", str(stage.work), "--seed", str(stage.seed)]
+    started = time.time()
+    code = _run(arguments, stage, descriptor)
+    _record_attempt(stage, started, code)
+    if code != 0:
+        raise ProgramError(
+            f"{arguments[0]} ... ended with exit code {code}; see {stage.log}"
+        )
+    if not stage.result.exists():
+        raise ProgramError(
+            f"the program ended well but did not write {stage.result}; see {stage.log}"
+        )
+    try:
+        check_outcome(stage.result)
+    except ProgramError:
+        # Out of the way, so that the next attempt starts the program again.
+        stage.result.replace(stage.result.with_suffix(".refused.json"))
+        raise
+
+
+def _run(arguments: list[str], stage: Stage, descriptor: int) -> int:
+    stage.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(stage.log, "a", encoding="utf-8") as log:
+        try:
+            process = subprocess.Popen(
+                arguments,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=thread_environment(stage.threads),
+                pass_fds=(descriptor,),
+            )
+        except OSError as error:
+            raise ProgramError(f"cannot start {arguments[0]!r}: {error}") from error
+        previous = signal.signal(signal.SIGTERM, _forward(process))
+        try:
+            return process.wait()
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _forward(process: subprocess.Popen[bytes]) -> Any:
+    """A handler that passes the signal on, so that the program saves its state."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        process.send_signal(number)
+
+    return handler
+
+
+def _record_attempt(stage: Stage, started: float, code: int) -> None:
+    """Clocks stay out of the journal: two equal histories may differ in them."""
+    record = {
+        "started": started,
+        "ended": time.time(),
+        "exit_code": code,
+        "host": socket.gethostname(),
+    }
+    with open(stage.work / "attempts.jsonl", "a", encoding="utf-8") as stream:
+        stream.write(json.dumps(record) + "\n")
+
+
+def read_attempts(work: Path) -> list[dict[str, Any]]:
+    """The clocks of all attempts in a work folder; a torn last line is left out."""
+    path = work / "attempts.jsonl"
+    if not path.exists():
+        return []
+    attempts = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            attempts.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return attempts

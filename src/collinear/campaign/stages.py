@@ -1,0 +1,158 @@
+"""The stages of a trial: pretrain once, fine-tune, score; each publishes by rename."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from collinear.campaign.config import Campaign
+from collinear.campaign.digests import freeze, scoring_digest, training_digest
+from collinear.campaign.files import publish, read_json, write_json, write_text
+from collinear.campaign.program import ProgramError, Stage, run_stage
+from collinear.campaign.trials import (
+    TrialName,
+    program_input,
+    training_seed,
+    trial_files,
+    trial_params,
+)
+from collinear.search import Status
+
+WEIGHTS = "weights.pt"
+CURVE = "curve.tsv"
+METRICS = "metrics.json"
+SCORE = "score.json"
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a stage runs.
+
+    Attributes:
+        campaign: The campaign.
+        root: Folder of the campaign, ``results/{campaign}``.
+        log: Log file of the job; the program's output goes there too.
+        attempt: Number of this attempt, from 1.
+    """
+
+    campaign: Campaign
+    root: Path
+    log: Path
+    attempt: int = 1
+
+
+def pretrain(context: Context) -> None:
+    """Trains the network that every trial starts from.
+
+    Raises:
+        ProgramError: The program failed or diverged: there is nothing to tune.
+    """
+    campaign = context.campaign
+    freeze(campaign, context.root)
+    folder = context.root / "pretrain"
+    init = campaign.application.init
+    stage = Stage(
+        command=campaign.application.pretrain,
+        work=folder / "work",
+        product=METRICS,
+        config=program_input(campaign),
+        init=Path(init) if init else None,
+        seed=training_seed(campaign.seed, 0),
+        threads=campaign.threads,
+        log=context.log,
+    )
+    metrics = run_stage(stage)
+    if metrics["status"] != Status.DONE:
+        raise ProgramError(
+            f"the pretraining ended as {metrics['status']!r} "
+            f"({metrics.get('reason') or 'no reason given'}): every trial starts from "
+            f"it, so the campaign cannot go on; see {context.log}"
+        )
+    _publish_training(stage.work, folder)
+
+
+def finetune(context: Context, name: TrialName) -> None:
+    """Runs the training of one trial, or finds it finished.
+
+    A diverged or failed trial is an outcome: its record is published like any other,
+    with empty weights.
+    """
+    campaign = context.campaign
+    freeze(campaign, context.root)
+    files = trial_files(context.root, name)
+    stage = Stage(
+        command=campaign.application.finetune,
+        work=files.work,
+        product=METRICS,
+        config=program_input(campaign, trial_params(campaign, name)),
+        init=context.root / "pretrain" / WEIGHTS,
+        seed=training_seed(campaign.seed, name.seed),
+        threads=campaign.threads,
+        log=context.log,
+    )
+    run_stage(stage, context.attempt)
+    _publish_training(stage.work, files.folder)
+
+
+def _publish_training(work: Path, folder: Path) -> None:
+    for name in (WEIGHTS, CURVE):
+        if (work / name).exists():
+            publish(work / name, folder / name)
+        else:
+            write_text(folder / name, "")
+    publish(work / METRICS, folder / METRICS)
+
+
+def score(context: Context, name: TrialName) -> None:
+    """Scores the weights of one trial; a trial without weights keeps its status."""
+    campaign = context.campaign
+    files = trial_files(context.root, name)
+    metrics = read_json(files.folder / METRICS)
+    work = files.score_work(scoring_digest(campaign))
+    if metrics["status"] in (Status.DIVERGED, Status.FAILED):
+        record = {"status": metrics["status"], "reason": metrics.get("reason")}
+        record["values"] = dict.fromkeys(campaign.application.values)
+    elif campaign.application.score is None:
+        record = {"status": metrics["status"], "values": metrics.get("values", {})}
+    else:
+        record = _run_score(context, name, work)
+        if metrics["status"] == Status.STOPPED and record["status"] == Status.DONE:
+            record["status"] = Status.STOPPED.value
+    record["values"] = _expected_values(campaign, record, work)
+    record["digests"] = {
+        "training": training_digest(campaign),
+        "scoring": scoring_digest(campaign),
+    }
+    write_json(files.folder / SCORE, record)
+
+
+def _run_score(context: Context, name: TrialName, work: Path) -> dict[str, Any]:
+    campaign = context.campaign
+    assert campaign.application.score is not None
+    stage = Stage(
+        command=campaign.application.score,
+        work=work,
+        product=SCORE,
+        config=program_input(campaign, trial_params(campaign, name)),
+        init=trial_files(context.root, name).folder / WEIGHTS,
+        seed=training_seed(campaign.seed, name.seed),
+        threads=campaign.threads,
+        log=context.log,
+    )
+    return dict(run_stage(stage, context.attempt))
+
+
+def _expected_values(
+    campaign: Campaign, record: dict[str, Any], work: Path
+) -> dict[str, float | None]:
+    """The declared values and no others; a done trial must name each of them."""
+    values = record.get("values") or {}
+    if record["status"] == Status.DONE:
+        for name in campaign.application.values:
+            if name not in values:
+                raise ProgramError(
+                    f"a done trial must record {list(campaign.application.values)}, "
+                    f"but {name!r} is missing; see {work}"
+                )
+    return {name: values.get(name) for name in campaign.application.values}

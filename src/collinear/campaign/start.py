@@ -1,0 +1,117 @@
+"""What happens before the first job: every check that can save a GPU hour."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from collinear.campaign.config import Campaign, ConfigError, load_campaign
+from collinear.campaign.digests import check_frozen
+from collinear.campaign.files import try_lock
+from collinear.campaign.program import expand, thread_environment
+from collinear.campaign.trials import program_input
+
+# Descriptors of main locks; they live as long as this process.
+_held: list[int] = []
+
+
+def open_campaign(
+    config: Mapping[str, Any], schema: Mapping[str, Any], results: Path
+) -> Campaign:
+    """Checks a configuration against its rules and against a campaign on disk.
+
+    Raises:
+        ConfigError: With one message for the user.
+    """
+    campaign = load_campaign(config, schema)
+    root = results / campaign.name
+    _check_writable(root)
+    check_frozen(campaign, root)
+    return campaign
+
+
+def check_application(
+    campaign: Campaign, root: Path, command: Sequence[str] | None
+) -> None:
+    """Lets the application check its settings or data before any training.
+
+    A campaign that has started was checked then, with the same settings.
+
+    Args:
+        campaign: The campaign.
+        root: Folder of the campaign.
+        command: ``application.check`` or ``application.check_data``; None does nothing.
+
+    Raises:
+        ConfigError: With the message of the application.
+    """
+    if command is None or (root / "settings.json").exists():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "settings.json"
+        path.write_text(json.dumps(check_input(campaign)), encoding="utf-8")
+        arguments = [*expand(command), "--config", str(path)]
+        if campaign.application.init is not None:
+            arguments += ["--init", campaign.application.init]
+        try:
+            done = subprocess.run(
+                arguments,
+                capture_output=True,
+                text=True,
+                check=False,
+                env=thread_environment(campaign.threads),
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"application: cannot start {arguments[0]!r}: {error}"
+            ) from error
+    if done.returncode != 0:
+        message = done.stderr.strip() or done.stdout.strip() or "no message"
+        raise ConfigError(f"the application refuses its settings: {message}")
+
+
+def check_input(campaign: Campaign) -> dict[str, Any]:
+    """What a check reads: a program's input, and every value that a trial may take."""
+    axes = {axis.name: set(axis.values) for axis in campaign.space.axes}
+    for name, value in (campaign.conventional or {}).items():
+        axes[name].add(value)
+    params = campaign.conventional or campaign.space.params(
+        tuple(0 for _ in campaign.space.axes)
+    )
+    ordered = {name: sorted(values) for name, values in axes.items()}
+    return {**program_input(campaign, params), "axes": ordered}
+
+
+def hold_campaign(root: Path) -> None:
+    """Takes the campaign for this process, so that no second one runs beside it.
+
+    The kernel releases the lock however this process ends.
+
+    Raises:
+        ConfigError: Another Snakemake is at work on this campaign.
+    """
+    owner = f"process {os.getpid()} on {socket.gethostname()}"
+    held = try_lock(root / "lock", owner)
+    if isinstance(held, str):
+        raise ConfigError(
+            f"{root}: {held} is running this campaign; wait for it or stop it first"
+        )
+    _held.append(held)
+
+
+def _check_writable(root: Path) -> None:
+    existing = root
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise ConfigError(f"{root}: results cannot be written, {existing} is no folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{root}: results cannot be written, no permission to write in {existing}"
+        )

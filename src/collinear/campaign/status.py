@@ -1,0 +1,116 @@
+"""How far a campaign is: trials done, the incumbent, the time left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from collinear.campaign.clocks import Job, read_jobs
+from collinear.campaign.config import Campaign
+from collinear.campaign.steps import journal_of
+from collinear.search import Goal, History, Result
+
+
+@dataclass(frozen=True)
+class CampaignStatus:
+    """A snapshot of a campaign.
+
+    Attributes:
+        campaign: The campaign.
+        told: Number of trials with an outcome.
+        pending: Number of trials asked and not yet told.
+        outcomes: Number of trials by outcome; `infeasible` counts done trials that
+            break a limit.
+        incumbent: The best feasible trial so far, or None.
+        seconds_left: Time until the budget is spent at the rate seen so far, or None
+            before there is a rate. The search may end earlier.
+    """
+
+    campaign: Campaign
+    told: int
+    pending: int
+    outcomes: dict[str, int]
+    incumbent: Result | None
+    seconds_left: float | None
+
+
+def read_status(campaign: Campaign, root: Path) -> CampaignStatus:
+    """Reads the journal and the clocks of a campaign."""
+    history = journal_of(root).history()
+    told = len(history.results)
+    return CampaignStatus(
+        campaign=campaign,
+        told=told,
+        pending=len(history.pending),
+        outcomes=count_outcomes(history, campaign.goal),
+        incumbent=history.incumbent(campaign.goal),
+        seconds_left=_seconds_left(read_jobs(root), told, campaign.max_trials),
+    )
+
+
+def count_outcomes(history: History, goal: Goal) -> dict[str, int]:
+    """Number of trials by outcome, with done trials over a limit counted apart."""
+    names = [
+        "infeasible"
+        if result.status == "done" and not goal.feasible(result)
+        else result.status.value
+        for result in history.results
+    ]
+    return dict(sorted(Counter(names).items()))
+
+
+def _seconds_left(jobs: list[Job], told: int, max_trials: int) -> float | None:
+    if not jobs or not told:
+        return None
+    # Busy time, not calendar time: a campaign may have been stopped over night.
+    busy = busy_seconds(jobs)
+    return busy / told * max(0, max_trials - told)
+
+
+def busy_seconds(jobs: list[Job]) -> float:
+    """Length of the time in which at least one job ran, seconds."""
+    total, reached = 0.0, float("-inf")
+    for job in sorted(jobs, key=lambda j: j.started):
+        start = max(job.started, reached)
+        total += max(0.0, job.ended - start)
+        reached = max(reached, job.ended)
+    return total
+
+
+def describe_setting(campaign: Campaign, result: Result) -> str:
+    """The physical values of a trial as ``name=value`` words."""
+    params = campaign.space.params(result.point)
+    return " ".join(f"{name}={value:g}" for name, value in params.items())
+
+
+def describe_values(result: Result) -> str:
+    """The recorded values as ``name value`` words."""
+    known = {n: v for n, v in result.values.items() if v is not None}
+    return ", ".join(f"{name} {value:.4g}" for name, value in known.items())
+
+
+def describe_time(seconds: float) -> str:
+    """A duration for people: ``45 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def status_line(status: CampaignStatus) -> str:
+    """One line for the terminal."""
+    campaign = status.campaign
+    parts = [f"{campaign.name}: {status.told} of at most {campaign.max_trials} trials"]
+    if status.incumbent is not None:
+        setting = describe_setting(campaign, status.incumbent)
+        parts.append(f"best {describe_values(status.incumbent)} at {setting}")
+    else:
+        parts.append("no feasible trial yet")
+    trouble = {n: c for n, c in status.outcomes.items() if n != "done"}
+    if trouble:
+        parts.append(", ".join(f"{count} {name}" for name, count in trouble.items()))
+    if status.seconds_left:
+        parts.append(f"at most {describe_time(status.seconds_left)} left")
+    return "; ".join(parts)

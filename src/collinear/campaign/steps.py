@@ -1,0 +1,133 @@
+"""One step of a lane: ask for candidates, later tell their results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from collinear.campaign.config import Campaign
+from collinear.campaign.digests import freeze, scoring_digest, search_digest
+from collinear.campaign.files import read_json, write_json, write_text
+from collinear.campaign.journal import Journal, Step, proposals_of
+from collinear.campaign.stages import SCORE
+from collinear.campaign.trials import (
+    TrialName,
+    candidates_table,
+    point_name,
+    trial_files,
+)
+from collinear.search import History, Proposal, Result, Status
+
+
+def journal_of(root: Path) -> Journal:
+    """The journal of the campaign in `root`."""
+    return Journal(root / "history")
+
+
+def first_batches(campaign: Campaign) -> dict[str, tuple[Proposal, ...]]:
+    """Step 0 of every lane: a pure function of the configuration.
+
+    The batch of an empty history is asked once for all lanes and dealt out in slices,
+    so that the first dry run shows it and no two lanes get the same trial.
+    """
+    wanted = min(campaign.lanes * campaign.batch, campaign.max_trials)
+    proposals = campaign.strategy().ask(History(), wanted)
+    # A short batch (few start points) is spread evenly instead of starving late lanes.
+    share, extra = divmod(len(proposals), campaign.lanes)
+    batches, start = {}, 0
+    for index, lane in enumerate(campaign.lane_names):
+        stop = start + share + (index < extra)
+        batches[lane] = tuple(proposals[start:stop])
+        start = stop
+    return batches
+
+
+def first_trials(campaign: Campaign, root: Path, lane: str) -> list[TrialName] | None:
+    """Trials of step 0 of a lane, or None when only the checkpoint can know them."""
+    journal = journal_of(root)
+    entry = journal.asked(Step(lane, 0))
+    if entry is not None:
+        proposals = proposals_of(entry)
+    elif journal.entries():
+        return None  # a lane that was added to a running campaign
+    else:
+        proposals = first_batches(campaign)[lane]
+    return [TrialName(point_name(p.point), p.seed) for p in proposals]
+
+
+def candidates(campaign: Campaign, root: Path, step: Step, table: Path) -> None:
+    """Publishes the batch of a step, asking for it if the journal does not have it.
+
+    An empty table means that this lane is over. A lane that ended because the budget
+    was spent or the strategy had finished goes on when those settings are changed.
+    """
+    freeze(campaign, root)
+    journal = journal_of(root)
+    with journal.locked():
+        entry = journal.asked(step)
+        if entry is None or _reopens(entry, campaign):
+            entry = _ask(campaign, journal, step)
+    write_text(table, candidates_table(campaign, proposals_of(entry)))
+
+
+def candidates_key(campaign: Campaign, root: Path, step: Step) -> str:
+    """What the table of a step depends on besides the results before it.
+
+    It is the digest of the search that asked for the batch. Only a lane that is over
+    depends on the digest of today, so a new budget reopens it and disturbs nothing.
+    """
+    entry = journal_of(root).asked(step)
+    if entry is None or not entry["trials"]:
+        return search_digest(campaign)
+    return str(entry["search"])
+
+
+def _reopens(entry: dict[str, Any], campaign: Campaign) -> bool:
+    return not entry["trials"] and entry["search"] != search_digest(campaign)
+
+
+def _ask(campaign: Campaign, journal: Journal, step: Step) -> dict[str, Any]:
+    context = {"search": search_digest(campaign)}
+    if not journal.entries():
+        # All lanes at once: another lane may ask again before a slow one has begun.
+        for lane, batch in first_batches(campaign).items():
+            journal.record_asked(Step(lane, 0), batch, **context)
+        entry = journal.asked(step)
+        if entry is not None:
+            return entry
+    history = journal.history()
+    left = campaign.max_trials - len({p.key for p in history.proposals})
+    wanted = max(0, min(campaign.batch, left))
+    proposals = campaign.strategy().ask(history, wanted) if wanted else ()
+    return journal.record_asked(step, proposals, **context)
+
+
+def update(campaign: Campaign, root: Path, step: Step, target: Path) -> dict[str, Any]:
+    """Tells the results of a step and publishes what was told.
+
+    Returns:
+        The told entry.
+    """
+    journal = journal_of(root)
+    scoring = scoring_digest(campaign)
+    with journal.locked():
+        asked = journal.asked(step)
+        if asked is None:
+            raise RuntimeError(
+                f"{step.name}: nothing was asked, so nothing can be told"
+            )
+        entry = journal.told(step)
+        if entry is None or entry["scoring"] != scoring:
+            results = [read_result(root, p) for p in proposals_of(asked)]
+            entry = journal.record_told(step, results, scoring)
+    write_json(target, entry)
+    return entry
+
+
+def read_result(root: Path, proposal: Proposal) -> Result:
+    """The outcome of a trial from its score file."""
+    name = TrialName(point_name(proposal.point), proposal.seed)
+    record = read_json(trial_files(root, name).folder / SCORE)
+    return Result(
+        proposal.point, proposal.seed, Status(record["status"]), record["values"]
+    )

@@ -1,0 +1,75 @@
+"""A training program in a few lines: what any application of a campaign must do.
+
+It honours the contract of docs/application.md with a formula in place of a training,
+so that whole campaigns run in seconds. Settings: `seconds` (of one training),
+`noise`, and the lists `broken` and `diverging` of values of the first axis.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def write_json(path, value):
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value))
+    os.replace(temporary, path)
+
+
+def train(config, out, stage):
+    settings, params = config["settings"], config["params"]
+    first = next(iter(params.values()), None)
+    with open(out / "starts.txt", "a") as stream:
+        stream.write(f"{stage}\n")
+    if first in settings.get("broken", []):
+        sys.exit("broken on purpose")
+    (out / "curve.tsv").write_text("epoch\tloss\n1\t0.5\n")
+    time.sleep(settings.get("seconds", 0))
+    if first in settings.get("diverging", []):
+        write_json(out / "metrics.json", {"status": "diverged", "reason": "NaN loss"})
+        return
+    (out / "weights.pt").write_text(json.dumps(params))
+    write_json(out / "metrics.json", {"status": "done", "epochs": 1})
+
+
+def score(config, out, seed):
+    params = list(config["params"].values())
+    draw = hashlib.sha256(json.dumps([params, seed]).encode()).digest()[0] / 255 - 0.5
+    value = sum((p - 3.0) ** 2 for p in params) / len(params)
+    value += config["settings"].get("noise", 0.0) * draw
+    value += config["scoring"].get("offset", 0.0)
+    rmse = 10.0 + params[-1]
+    write_json(
+        out / "score.json", {"status": "done", "values": {"niqe": value, "rmse": rmse}}
+    )
+
+
+def check(config):
+    seconds = config["settings"].get("seconds", 0)
+    if seconds < 0:
+        sys.exit(f"seconds: must not be negative, but got {seconds}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("stage", choices=["pretrain", "finetune", "score", "check"])
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--init", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--seed", type=int)
+    arguments = parser.parse_args()
+    config = json.loads(arguments.config.read_text())
+    if arguments.stage == "check":
+        check(config)
+    elif arguments.stage == "score":
+        score(config, arguments.out, arguments.seed)
+    else:
+        train(config, arguments.out, arguments.stage)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+# Helpers of all rules: the checked campaign and the input functions.
+#
+# REQUIRED INPUTS: config (checked here against workflow/schemas/config.schema.yaml)
+# OUTPUTS: the objects `campaign` and `RESULTS`, functions named get_...
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from collinear.campaign.config import ConfigError, load_schema
+from collinear.campaign.digests import TRAIN_RECIPE, scoring_digest, training_digest
+from collinear.campaign.journal import Step
+from collinear.campaign.start import check_application, hold_campaign, open_campaign
+from collinear.campaign.steps import candidates_key, first_trials
+from collinear.campaign.trials import conventional_trial, read_candidates
+
+RESULTS = "results/{campaign}"
+TRIAL = RESULTS + "/trials/{point}/seed{seed}"
+
+try:
+    campaign = open_campaign(
+        config,
+        load_schema(
+            Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
+        ),
+        Path("results"),
+    )
+    ROOT = Path("results") / campaign.name
+    if workflow.is_main_process:
+        check_application(campaign, ROOT, campaign.application.check)
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+
+wildcard_constraints:
+    campaign=campaign.name,
+    lane=r"lane\d+",
+    step=r"\d+",
+    point=r"\d+(-\d+)*|conventional",
+    seed=r"\d+",
+
+
+def begin():
+    """Before the first job: one Snakemake a campaign, and the data are checked."""
+    try:
+        hold_campaign(ROOT)
+        check_application(campaign, ROOT, campaign.application.check_data)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def get_attempt(wildcards, attempt):
+    return attempt
+
+
+def get_score_paths(names):
+    """Score files of trials given by name."""
+    return [f"results/{campaign.name}/trials/{n.point}/seed{n.seed}/score.json" for n in names]
+
+
+def get_table(lane, step):
+    """The candidates of a step, once its checkpoint has run."""
+    table = checkpoints.candidates.get(campaign=campaign.name, lane=lane, step=str(step))
+    return read_candidates(table.output[0])
+
+
+def get_ask_inputs(wildcards):
+    """A step waits for the update before it in its own lane."""
+    step = int(wildcards.step)
+    if step == 0:
+        return []
+    return f"results/{wildcards.campaign}/lanes/{wildcards.lane}/{step - 1}/update.json"
+
+
+def get_ask_key(wildcards):
+    """Changes for a lane that is over, when budget or strategy change."""
+    return candidates_key(campaign, ROOT, Step(wildcards.lane, int(wildcards.step)))
+
+
+def get_batch_scores(wildcards):
+    """Scores of a step; step 0 follows from the config, so the first -n shows it."""
+    names = None
+    if wildcards.step == "0":
+        names = first_trials(campaign, ROOT, wildcards.lane)
+    if names is None:
+        names = get_table(wildcards.lane, wildcards.step)
+    return get_score_paths(names)
+
+
+def get_lane_updates(wildcards):
+    """Walks one lane to its empty table; a missing table concerns this lane only."""
+    updates, step = [], 0
+    while get_table(wildcards.lane, step):
+        updates.append(f"results/{campaign.name}/lanes/{wildcards.lane}/{step}/update.json")
+        step += 1
+    return updates
+
+
+def get_told_scores(wildcards):
+    """Scores of every trial of every lane."""
+    names = []
+    for lane in campaign.lane_names:
+        step = 0
+        while batch := get_table(lane, step):
+            names += batch
+            step += 1
+    return get_score_paths(dict.fromkeys(names))
+
+
+def get_conventional_score(wildcards):
+    """Score of the conventional setting, when the campaign has one."""
+    name = conventional_trial(campaign)
+    return get_score_paths([name] if name else [])
