@@ -34,7 +34,9 @@ localrules:
 
 rule all:
     input:
-        expand("results/{campaign}/report/index.html", campaign=config["campaign"]),
+        expand("results/{campaign}/report/index.html", campaign=campaign.name),
+        get_first_updates,
+        get_conventional_score,
     default_target: True
 
 
@@ -43,4 +45,4 @@ onstart:
 
 
 onsuccess:
-    print(f"Report: results/{config['campaign']}/report/index.html")
+    print(closing_words())

@@ -48,6 +48,14 @@ def begin():
         raise WorkflowError(str(error)) from None
 
 
+def closing_words():
+    """What to look at, or that the campaign is not at its end (--until, say)."""
+    index = ROOT / "report" / "index.html"
+    if index.exists():
+        return f"Report: {index}"
+    return f"{campaign.name} is not finished; the same command continues it."
+
+
 def get_attempt(wildcards, attempt):
     return attempt
 
@@ -76,37 +84,42 @@ def get_ask_key(wildcards):
     return candidates_key(campaign, ROOT, Step(wildcards.lane, int(wildcards.step)))
 
 
-def get_batch_scores(wildcards):
-    """Scores of a step; step 0 follows from the config, so the first -n shows it."""
+def get_batch_inputs(wildcards):
+    """Scores of a step, and its table where the scores are read from it.
+
+    Step 0 follows from the config: the first -n shows it, and its update does not hang
+    on the checkpoint. (When a checkpoint ends, Snakemake replaces the jobs that depend
+    on it and drops, even while they run, those that nothing else needs.)
+    """
     names = None
     if wildcards.step == "0":
         names = first_trials(campaign, ROOT, wildcards.lane)
-    if names is None:
-        names = get_table(wildcards.lane, wildcards.step)
-    return get_score_paths(names)
+    if names is not None:
+        return get_score_paths(names)
+    table = f"results/{campaign.name}/lanes/{wildcards.lane}/{wildcards.step}/candidates.tsv"
+    return [table, *get_score_paths(get_table(wildcards.lane, wildcards.step))]
 
 
-def get_lane_updates(wildcards):
+def get_lane_inputs(wildcards):
     """Walks one lane to its empty table; a missing table concerns this lane only."""
-    updates, step = [], 0
-    while get_table(wildcards.lane, step):
+    updates, names = [], []
+    while batch := get_table(wildcards.lane, len(updates)):
+        step = len(updates)
         updates.append(f"results/{campaign.name}/lanes/{wildcards.lane}/{step}/update.json")
-        step += 1
-    return updates
-
-
-def get_told_scores(wildcards):
-    """Scores of every trial of every lane."""
-    names = []
-    for lane in campaign.lane_names:
-        step = 0
-        while batch := get_table(lane, step):
-            names += batch
-            step += 1
-    return get_score_paths(dict.fromkeys(names))
+        names += batch
+    return [*updates, *get_score_paths(names)]
 
 
 def get_conventional_score(wildcards):
     """Score of the conventional setting, when the campaign has one."""
     name = conventional_trial(campaign)
     return get_score_paths([name] if name else [])
+
+
+def get_first_updates(wildcards):
+    """What must not hang on a checkpoint alone: see get_batch_inputs."""
+    return expand(
+        "results/{campaign}/lanes/{lane}/0/update.json",
+        campaign=campaign.name,
+        lane=campaign.lane_names,
+    )

@@ -1,17 +1,16 @@
 # The estimate: the best feasible setting beside the conventional one.
 #
-# REQUIRED INPUTS: closed lanes, all scores
+# REQUIRED INPUTS: closed lanes, the conventional setting's score
 # OUTPUTS: results/{campaign}/estimate.json
 
 
-rule decide:
+checkpoint decide:
     input:
         lanes=expand(
             RESULTS + "/lanes/{lane}/closed.json",
             lane=campaign.lane_names,
             allow_missing=True,
         ),
-        scores=get_told_scores,
         conventional=get_conventional_score,
     output:
         RESULTS + "/estimate.json",

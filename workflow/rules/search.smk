@@ -21,8 +21,7 @@ checkpoint candidates:
 
 rule update:
     input:
-        table=RESULTS + "/lanes/{lane}/{step}/candidates.tsv",
-        scores=get_batch_scores,
+        get_batch_inputs,
     output:
         RESULTS + "/lanes/{lane}/{step}/update.json",
     log:
@@ -36,7 +35,7 @@ rule close_lane:
     input:
         # Named, so that the first dry run shows the first batch.
         first=RESULTS + "/lanes/{lane}/0/update.json",
-        updates=get_lane_updates,
+        steps=get_lane_inputs,
     output:
         RESULTS + "/lanes/{lane}/closed.json",
     log:

@@ -9,6 +9,9 @@ rule finetune:
     input:
         # A copied or restored pretraining looks newer; its settings are in params.
         weights=ancient(RESULTS + "/pretrain/weights.pt"),
+        # Judged by its content. With nothing but an ancient input, Snakemake 9.27 drops
+        # all trainings when a checkpoint ends just as the pretraining does.
+        pretrained=RESULTS + "/pretrain/metrics.json",
     output:
         weights=TRIAL + "/weights.pt",
         curve=TRIAL + "/curve.tsv",

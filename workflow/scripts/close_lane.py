@@ -1,13 +1,13 @@
-"""Records that a lane has ended, and with how many steps."""
+"""Records that a lane has ended."""
 
 from pathlib import Path
 
 from collinear.campaign.files import write_json
 
 
-def main(lane, paths_to_updates, path_to_closed):
-    write_json(Path(path_to_closed), {"lane": lane, "steps": len(paths_to_updates)})
+def main(lane, path_to_closed):
+    write_json(Path(path_to_closed), {"lane": lane, "status": "closed"})
 
 
 if __name__ == "__main__":
-    main(snakemake.wildcards.lane, snakemake.input.updates, snakemake.output[0])
+    main(snakemake.wildcards.lane, snakemake.output[0])

@@ -64,9 +64,7 @@ def candidates(campaign: Campaign, root: Path, step: Step, table: Path) -> None:
     freeze(campaign, root)
     journal = journal_of(root)
     with journal.locked():
-        entry = journal.asked(step)
-        if entry is None or _reopens(entry, campaign):
-            entry = _ask(campaign, journal, step)
+        entry = _asked_entry(campaign, journal, step)
     write_text(table, candidates_table(campaign, proposals_of(entry)))
 
 
@@ -80,6 +78,13 @@ def candidates_key(campaign: Campaign, root: Path, step: Step) -> str:
     if entry is None or not entry["trials"]:
         return search_digest(campaign)
     return str(entry["search"])
+
+
+def _asked_entry(campaign: Campaign, journal: Journal, step: Step) -> dict[str, Any]:
+    entry = journal.asked(step)
+    if entry is None or _reopens(entry, campaign):
+        entry = _ask(campaign, journal, step)
+    return entry
 
 
 def _reopens(entry: dict[str, Any], campaign: Campaign) -> bool:
