@@ -1,0 +1,68 @@
+"""The search: a grid, a history of trials, and strategies that propose the next ones.
+
+Start with `SearchSpace`, `Goal` and `History`, build a strategy with `make_strategy`,
+and call its ``ask(history, k)``: a pure function, so a stopped campaign continues from
+its history alone. The d-spline and the searches follow DSICE 1.0.1
+(Kogakuin-HPCL, https://github.com/Kogakuin-HPCL/DSICE).
+"""
+
+from collinear.search.analysis import ExploredLine, LineSample, explored_lines
+from collinear.search.dspline import DSpline, DSplineError, fit
+from collinear.search.factory import STRATEGIES, make_strategy, waits
+from collinear.search.history import (
+    Asked,
+    Goal,
+    History,
+    Limit,
+    Proposal,
+    Result,
+    Status,
+    Told,
+)
+from collinear.search.lines import Line
+from collinear.search.replay import StrategyError
+from collinear.search.space import Axis, Point, SearchSpace, SpaceError
+from collinear.search.strategies import (
+    S2017,
+    S2018,
+    Exhaustive,
+    Ippe,
+    Levelled,
+    Radial,
+    RandomDraw,
+    Strategy,
+)
+
+__all__ = [
+    "S2017",
+    "S2018",
+    "STRATEGIES",
+    "Asked",
+    "Axis",
+    "DSpline",
+    "DSplineError",
+    "Exhaustive",
+    "ExploredLine",
+    "Goal",
+    "History",
+    "Ippe",
+    "Levelled",
+    "Limit",
+    "Line",
+    "LineSample",
+    "Point",
+    "Proposal",
+    "Radial",
+    "RandomDraw",
+    "Result",
+    "SearchSpace",
+    "SpaceError",
+    "Status",
+    "Strategy",
+    "StrategyError",
+    "Told",
+    "explored_lines",
+    "fit",
+    "make_strategy",
+    "waits",
+]

@@ -1,0 +1,142 @@
+"""From the strategy section of a config to a strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from collinear.search.history import Goal
+from collinear.search.replay import StrategyError
+from collinear.search.space import Point, SearchSpace
+from collinear.search.strategies import (
+    S2017,
+    S2018,
+    Exhaustive,
+    Ippe,
+    Levelled,
+    LineStrategy,
+    Radial,
+    RandomDraw,
+    Strategy,
+)
+
+STRATEGIES = (
+    "ippe",
+    "s2017",
+    "s2018",
+    "radial",
+    "levelled",
+    "random",
+    "exhaustive",
+)
+_NEVER_WAIT = ("random", "exhaustive")
+
+
+def waits(name: str) -> bool:
+    """True when a strategy can have nothing to propose until results arrive.
+
+    Such a strategy needs a campaign with a single lane.
+
+    Raises:
+        StrategyError: There is no strategy of that name.
+    """
+    if name not in STRATEGIES:
+        raise _unknown_strategy(name)
+    return name not in _NEVER_WAIT
+
+
+def make_strategy(
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    space: SearchSpace,
+    goal: Goal,
+    seed: int = 0,
+) -> Strategy:
+    """Builds a strategy from its name and options in a config.
+
+    Args:
+        name: One of `STRATEGIES`.
+        options: Fields of the strategy by name: ``start`` (list of indices, or
+            parameter values by name), ``alpha``, ``axis`` (`ippe`), ``q``
+            (`levelled`).
+        space: The grid.
+        goal: What is minimised, under which limits.
+        seed: Campaign seed; only `random` uses it.
+
+    Raises:
+        StrategyError: An unknown name or option, or an option out of range.
+    """
+    given = dict(options or {})
+    match name:
+        case "ippe":
+            return Ippe(space, goal, **_line_options(name, Ippe, given, space))
+        case "s2017":
+            return S2017(space, goal, **_line_options(name, S2017, given, space))
+        case "s2018":
+            return S2018(space, goal, **_line_options(name, S2018, given, space))
+        case "radial":
+            return Radial(space, goal, **_line_options(name, Radial, given, space))
+        case "levelled":
+            return Levelled(space, goal, **_line_options(name, Levelled, given, space))
+        case "random":
+            _check_options(name, given, ())
+            return RandomDraw(space, goal, seed=seed)
+        case "exhaustive":
+            _check_options(name, given, ())
+            return Exhaustive(space, goal)
+        case _:
+            raise _unknown_strategy(name)
+
+
+def _line_options(
+    name: str, kind: type[LineStrategy], given: dict[str, Any], space: SearchSpace
+) -> dict[str, Any]:
+    known = [f.name for f in fields(kind) if f.name not in ("space", "goal")]
+    _check_options(name, given, known)
+    for option in ("q", "axis"):
+        _check_type(name, option, given.get(option, 0), int)
+    _check_type(name, "alpha", given.get("alpha", 0.0), (int, float))
+    if given.get("start") is not None:
+        given["start"] = _start_point(name, given["start"], space)
+    return given
+
+
+def _start_point(name: str, start: object, space: SearchSpace) -> Point:
+    point: object = None
+    if isinstance(start, Mapping):
+        point = space.locate(start)
+    elif isinstance(start, list | tuple):
+        point = tuple(start)
+    if point is None or point not in space:
+        raise StrategyError(
+            f"strategy {name!r}: start must be a point of the grid {space.shape}, but "
+            f"got {start!r}; give a list of indices from 0, or a value of each axis"
+        )
+    return tuple(int(i) for i in point)  # type: ignore[attr-defined]
+
+
+def _check_options(name: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    for option in given:
+        if option not in known:
+            raise StrategyError(
+                f"strategy {name!r} knows the options {sorted(known)}, but got "
+                f"{option!r}; remove it or correct its name"
+            )
+
+
+def _check_type(
+    name: str, option: str, value: object, kind: type | tuple[type, ...]
+) -> None:
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise StrategyError(
+            f"strategy {name!r}: {option} must be a number of the right kind, but got "
+            f"{value!r} of type {type(value).__name__}"
+        )
+
+
+def _unknown_strategy(name: object) -> StrategyError:
+    return StrategyError(
+        f"a strategy must be one of {list(STRATEGIES)}, but got {name!r}"
+    )

@@ -1,0 +1,105 @@
+"""The sequential searches of DSICE: `ippe` on one axis, `s2017` and `s2018`.
+
+`s2018` is the search of the documents: directional exploration (measure the neighbours
+of the base), then collinear exploration (one line search through the best neighbour),
+first along the axes and, when that finds nothing better, obliquely. The rules are
+those of S_IPPE, S_2017 and S_2018 in DSICE 1.0.1 (Kogakuin-HPCL); see T. Mochizuki et
+al., iWAPT 2017, doi 10.1109/IPDPSW.2017.132, for the iteration of one-dimensional
+searches. A point is never measured twice and a failed trial blocks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from collinear.search.lines import (
+    Direction,
+    Line,
+    count_changed,
+    direction_between,
+    line_through,
+    neighbours,
+)
+from collinear.search.replay import Desk, Search, Wish
+from collinear.search.space import Point
+
+
+def search_axis(desk: Desk, base: Point, axis: int) -> Search:
+    """S_IPPE: one line search along one axis through the base."""
+    direction = tuple(int(k == axis) for k in range(len(desk.shape)))
+    yield from search_line(desk, line_through(base, direction, desk.shape))
+
+
+def search_line(desk: Desk, line: Line) -> Search:
+    """Collinear exploration of one line, until its stop rule holds."""
+    running = desk.open(line)
+    while not running.state.done:
+        told = yield partial(running.wishes, desk)
+        if running.touched_by(told):
+            running = running.advance(desk, told)
+
+
+def search_by_levels(desk: Desk, base: Point, *, only_full_level: bool) -> Search:
+    """S_2018, or S_2017 with ``only_full_level``.
+
+    Level L allows directions that change up to L axes. It grows by one whenever a
+    collinear exploration ends at its base, and is never lowered; the search ends when
+    that happens at the highest level. S_2017 starts there.
+
+    The line goes through the best neighbour even when that is worse than the base.
+    """
+    n_axes = len(desk.shape)
+    level = n_axes if only_full_level else 1
+    searched: set[tuple[Point, Direction]] = set()
+    yield from _measure(desk, [Wish(base, "start")])
+    while True:
+        around = _open_neighbours(desk, base, level, searched)
+        yield from _measure(desk, around)
+        searched.update((base, wish.direction) for wish in around)
+        best = base
+        nearest = desk.ledger.best(wish.point for wish in around)
+        if nearest is not None:
+            direction = direction_between(base, nearest)
+            line = line_through(base, direction, desk.shape)
+            yield from search_line(desk, line)
+            best = _best_of_line(desk, line, base)
+        if best != base:
+            base = best
+            searched.add((base, direction))
+        elif level == n_axes:
+            return
+        else:
+            level += 1
+
+
+def _open_neighbours(
+    desk: Desk, base: Point, level: int, searched: set[tuple[Point, Direction]]
+) -> list[Wish]:
+    """Neighbours changing <= level axes in directions not yet taken from the base."""
+    around = []
+    for point in neighbours(base, desk.shape):
+        direction = direction_between(base, point)
+        if count_changed(direction) <= level and (base, direction) not in searched:
+            around.append(Wish(point, "direction", direction))
+    return around
+
+
+def _measure(desk: Desk, wishes: list[Wish]) -> Search:
+    """Waits until every point is visited."""
+    unvisited = partial(_unvisited, desk, wishes)
+    while any(unvisited()):
+        yield unvisited
+
+
+def _unvisited(desk: Desk, wishes: list[Wish]) -> Iterable[Wish]:
+    return [wish for wish in wishes if wish.point not in desk.ledger.visited]
+
+
+def _best_of_line(desk: Desk, line: Line, base: Point) -> Point:
+    """The best measured point of a line; the base unless another one is better."""
+    ledger = desk.ledger
+    best = ledger.best(line.points)
+    if best is None or not ledger.rank(best) < ledger.rank(base):
+        return base
+    return best

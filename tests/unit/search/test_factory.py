@@ -1,0 +1,115 @@
+"""From config to strategy, and its errors."""
+
+import pytest
+
+from collinear.search import (
+    STRATEGIES,
+    Goal,
+    History,
+    Levelled,
+    Result,
+    SearchSpace,
+    Status,
+    StrategyError,
+    make_strategy,
+    waits,
+)
+
+SPACE = SearchSpace.from_values({"a": [0.1, 0.2, 0.4], "b": [1, 2, 3, 4]})
+GOAL = Goal("y")
+
+
+def make(name, options=None, **others):
+    return make_strategy(name, options, space=SPACE, goal=GOAL, **others)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_name_makes_a_strategy(name):
+    assert make(name).ask(History(), 2)
+
+
+def test_options_reach_the_strategy():
+    strategy = make("levelled", {"q": 3, "alpha": 1, "start": [2, 0]})
+    assert strategy == Levelled(SPACE, GOAL, start=(2, 0), alpha=1, q=3)
+
+
+def test_start_may_be_given_by_values():
+    strategy = make("s2018", {"start": {"a": 0.4, "b": 2}})
+    assert strategy.ask(History(), 1)[0].point == (2, 1)
+
+
+def test_start_is_the_centre_by_default():
+    assert make("radial").ask(History(), 1)[0].point == (1, 2)
+
+
+def test_options_are_not_changed():
+    options = {"start": [0, 0]}
+    make("s2018", options)
+    assert options == {"start": [0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("annealing", {}, "must be one of"),
+        ("s2018", {"q": 1}, "knows the options"),
+        ("random", {"alpha": 1.0}, "knows the options"),
+        ("exhaustive", {"seed": 1}, "knows the options"),
+        ("levelled", {"q": 0}, "q must be >= 1"),
+        ("levelled", {"q": 1.5}, "of type float"),
+        ("levelled", {"q": True}, "of type bool"),
+        ("ippe", {"axis": 2}, r"axis must be in 0\.\.1"),
+        ("s2018", {"alpha": -1.0}, "alpha must be finite"),
+        ("s2018", {"alpha": float("nan")}, "alpha must be finite"),
+        ("s2018", {"alpha": "1e-1"}, "of type str"),
+        ("radial", {"start": [3, 0]}, "start must be a point"),
+        ("radial", {"start": [0]}, "start must be a point"),
+        ("radial", {"start": "centre"}, "start must be a point"),
+        ("radial", {"start": {"a": 0.3, "b": 1}}, "start must be a point"),
+    ],
+)
+def test_errors_name_the_rule(name, options, message):
+    with pytest.raises(StrategyError, match=message):
+        make(name, options)
+
+
+def test_negative_seed_is_refused():
+    with pytest.raises(StrategyError, match="seed must be >= 0"):
+        make("random", seed=-1)
+
+
+def test_waits_knows_every_strategy():
+    assert [name for name in STRATEGIES if not waits(name)] == ["random", "exhaustive"]
+    with pytest.raises(StrategyError, match="must be one of"):
+        waits("annealing")
+
+
+def test_ippe_takes_the_axis_it_is_given():
+    batch = make("ippe", {"axis": 1}).ask(History(), 4)
+    assert [p.point for p in batch] == [(1, 0), (1, 3), (1, 1), (1, 2)]
+
+
+def test_random_depends_on_the_seed_alone():
+    first, again, other = (make("random", seed=s).ask(History(), 5) for s in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_random_draws_the_whole_grid_once():
+    points = {p.point for p in make("random").ask(History(), 100)}
+    assert points == set(SPACE.points())
+
+
+def test_exhaustive_runs_in_c_order():
+    points = [p.point for p in make("exhaustive").ask(History(), 100)]
+    assert points == list(SPACE.points())
+
+
+def test_lines_of_random_are_those_through_the_incumbent():
+    history = History().tell([Result((2, 1), 1, Status.DONE, {"y": 0.0})])
+    lines = make("random").lines(history)
+    assert [(line.base, line.direction) for line in lines] == [
+        ((2, 1), (1, 0)),
+        ((2, 1), (0, 1)),
+    ]
+    assert make("random").lines(History()) == ()
