@@ -62,7 +62,9 @@ def test_failed_and_diverged_trials_are_recorded_and_the_campaign_goes_on(
 ):
     settings = {"broken": [5.0], "diverging": [0.0]}
     application = config["application"] | {"settings": settings}
-    workspace.write(config | {"application": application, "conventional": {"a": 5.0, "b": 0.5}})
+    workspace.write(
+        config | {"application": application, "conventional": {"a": 5.0, "b": 0.5}}
+    )
     done = workspace.run()
     assert done.returncode == 0, done.stderr
     status = {row[2]: row[4] for row in told(workspace)}
@@ -151,6 +153,8 @@ def test_finished_work_is_published_not_run_again(workspace, config):
 def test_journal_entries_are_small_and_complete(workspace, config):
     workspace.write(config)
     assert workspace.run().returncode == 0
-    entry = json.loads((workspace.results() / "history/asked/lane00-0.json").read_text())
+    entry = json.loads(
+        (workspace.results() / "history/asked/lane00-0.json").read_text()
+    )
     assert set(entry) == {"lane", "step", "sequence", "seen", "search", "trials"}
     assert set(entry["trials"][0]) == {"point", "seed", "reason"}

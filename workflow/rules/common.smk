@@ -8,7 +8,9 @@ from snakemake.exceptions import WorkflowError
 
 from collinear.campaign.config import ConfigError, load_schema
 from collinear.campaign.digests import TRAIN_RECIPE, scoring_digest, training_digest
+from collinear.campaign.files import read_json
 from collinear.campaign.journal import Step
+from collinear.campaign.decide import example_weights
 from collinear.campaign.start import check_application, hold_campaign, open_campaign
 from collinear.campaign.steps import candidates_key, first_trials
 from collinear.campaign.trials import conventional_trial, read_candidates
@@ -123,3 +125,17 @@ def get_first_updates(wildcards):
         campaign=campaign.name,
         lane=campaign.lane_names,
     )
+
+
+def get_photograph(wildcards):
+    """The photograph, where the application draws one."""
+    if campaign.application.illustrate is None:
+        return []
+    return f"results/{campaign.name}/report/photograph.png"
+
+
+def get_example_weights(wildcards):
+    """Weights that the report compares, once the decision has named them."""
+    estimate = checkpoints.decide.get(campaign=campaign.name).output[0]
+    weights = example_weights(ROOT, read_json(Path(estimate)))
+    return [str(path) for path in weights.values()]

@@ -160,25 +160,31 @@ def check_schema(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
 def _explain(error: jsonschema.ValidationError) -> str:
     where = ".".join(str(part) for part in error.absolute_path) or "config"
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-        known = sorted(error.schema.get("properties", {}))
+        schema = error.schema if isinstance(error.schema, Mapping) else {}
+        known = sorted(schema.get("properties", {}))
         unknown = next(key for key in error.instance if key not in known)
         close = difflib.get_close_matches(str(unknown), known, n=1)
         advice = f"did you mean {close[0]!r}?" if close else f"known keys: {known}"
         return f"{where}: unknown key {unknown!r}; {advice}"
-    if error.validator == "type" and isinstance(error.instance, str):
-        if _STRING_FLOAT.match(error.instance):
-            return (
-                f"{where}: a number is needed, but YAML reads {error.instance} as a "
-                f"string; write it with a decimal point, such as 1.0e-6"
-            )
+    given = error.instance
+    if error.validator == "type" and isinstance(given, str) and _is_float(given):
+        return (
+            f"{where}: a number is needed, but YAML reads {given} as a string; "
+            "write it with a decimal point, such as 1.0e-6"
+        )
     if error.validator == "required":
-        return f"{where}: {error.message.replace(' is a required property', '')} is missing"
+        missing = error.message.removesuffix(" is a required property")
+        return f"{where}: {missing} is missing"
     if error.validator == "exclusiveMinimum":
         return (
             f"{where}: must be greater than {error.validator_value}, "
             f"but got {error.instance!r}"
         )
     return f"{where}: {error.message}"
+
+
+def _is_float(text: str) -> bool:
+    return _STRING_FLOAT.match(text) is not None
 
 
 def _application(section: Mapping[str, Any]) -> Application:

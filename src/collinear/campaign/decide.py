@@ -11,7 +11,7 @@ from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.files import read_json
 from collinear.campaign.journal import Journal
-from collinear.campaign.stages import SCORE
+from collinear.campaign.stages import SCORE, WEIGHTS
 from collinear.campaign.status import busy_seconds, count_outcomes
 from collinear.campaign.steps import journal_of
 from collinear.campaign.trials import (
@@ -176,3 +176,12 @@ def _verdict(
         if improvement < 0
         else f"The best setting is the conventional one or equals it in {name}."
     )
+
+
+def example_weights(root: Path, estimate: Mapping[str, Any]) -> dict[str, Path]:
+    """Weights of the networks that the report compares, by label."""
+    weights = {"pretrained": root / "pretrain" / WEIGHTS}
+    for name in ("conventional", "best"):
+        if estimate[name]:
+            weights[name] = root / "trials" / estimate[name]["trial"] / WEIGHTS
+    return weights

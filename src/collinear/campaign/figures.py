@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C"
 WIDTH = 6.8  # inches, the text width of a two-column paper
 
-_STYLE = {
+_STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
@@ -76,13 +76,13 @@ def history_figure(
         figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
         results = [result for batch in batches for result in batch]
         _shade_batches(axes, [len(batch) for batch in batches])
-        top = _upper_end([goal.cost(r) for r in results])
+        top = upper_end([goal.cost(r) for r in results])
         _draw_trials(axes, results, goal, top)
         _draw_incumbent(axes, results, goal)
         value = conventional.values.get(goal.objective) if conventional else None
         if value is not None:
             axes.axhline(value, color=RED, lw=1, ls="--", label="conventional setting")
-        axes.set(xlabel="trial, in the order told", ylabel=_label(goal.objective))
+        axes.set(xlabel="trial, in the order told", ylabel=label(goal.objective))
         axes.set_xlim(0.5, len(results) + 0.5)
         axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         save(figure, path)
@@ -140,7 +140,7 @@ def _draw_incumbent(axes: Axes, results: Sequence[Result], goal: Goal) -> None:
         axes.step(numbers, best, where="post", color=ORANGE, lw=1.8, label="incumbent")
 
 
-def _upper_end(costs: Sequence[float | None]) -> float:
+def upper_end(costs: Sequence[float | None]) -> float:
     """Where the axis ends: wrecked trainings beyond it would squeeze the rest."""
     known = sorted(cost for cost in costs if cost is not None)
     if not known:
@@ -150,7 +150,7 @@ def _upper_end(costs: Sequence[float | None]) -> float:
     return min(known[-1], max(usual, middle)) + 0.05 * max(middle - known[0], 1e-9)
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
     return {
         "niqe": "NIQE",
         "rmse": "RMSE",
@@ -177,8 +177,8 @@ def tradeoff_figure(
     with style() as plt:
         figure, axes = plt.subplots(figsize=(WIDTH * 0.62, 3.2))
         shown = [r for r in results if _both(r, goal.objective, abscissa)]
-        right = _upper_end([r.values[abscissa] for r in shown])
-        top = _upper_end([r.values[goal.objective] for r in shown])
+        right = upper_end([r.values[abscissa] for r in shown])
+        top = upper_end([r.values[goal.objective] for r in shown])
         for feasible in (True, False):
             part = [r for r in shown if goal.feasible(r) is feasible]
             kind = "trial" if feasible else "over a limit"
@@ -198,7 +198,7 @@ def tradeoff_figure(
         lost = len(results) - len(shown)
         if lost:
             axes.plot([], [], " ", label=f"{lost} without a value")
-        axes.set(xlabel=_label(abscissa), ylabel=_label(goal.objective))
+        axes.set(xlabel=label(abscissa), ylabel=label(goal.objective))
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         save(figure, path)
 

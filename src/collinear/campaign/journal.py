@@ -138,7 +138,8 @@ class Journal:
 def proposals_of(entry: dict[str, Any]) -> tuple[Proposal, ...]:
     """The batch of an asked entry."""
     return tuple(
-        Proposal(parse_point(t["point"]), t["seed"], t["reason"]) for t in entry["trials"]
+        Proposal(parse_point(t["point"]), t["seed"], t["reason"])
+        for t in entry["trials"]
     )
 
 

@@ -1,0 +1,284 @@
+"""The report of a campaign: a table, figures, and a page that shows them."""
+
+from __future__ import annotations
+
+import html
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from collinear.campaign.clocks import read_jobs
+from collinear.campaign.config import Campaign
+from collinear.campaign.decide import Setting
+from collinear.campaign.figures import history_figure, jobs_figure, tradeoff_figure
+from collinear.campaign.files import write_json, write_text
+from collinear.campaign.journal import results_of
+from collinear.campaign.line_figures import lines_figure
+from collinear.campaign.program import ProgramError, expand, thread_environment
+from collinear.campaign.steps import journal_of
+from collinear.campaign.trials import program_input
+from collinear.search import explored_lines
+
+HOURS = "hours"
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Files of a report, all in one folder."""
+
+    folder: Path
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "history.svg"
+
+    @property
+    def tradeoff(self) -> Path:
+        return self.folder / "tradeoff.svg"
+
+    @property
+    def lines(self) -> Path:
+        return self.folder / "lines.svg"
+
+    @property
+    def jobs(self) -> Path:
+        return self.folder / "jobs.svg"
+
+    @property
+    def photograph(self) -> Path:
+        return self.folder / "photograph.png"
+
+    @property
+    def table(self) -> Path:
+        return self.folder / "result.tsv"
+
+    @property
+    def trials(self) -> Path:
+        return self.folder / "trials.tsv"
+
+    @property
+    def index(self) -> Path:
+        return self.folder / "index.html"
+
+
+def settings_of(estimate: Mapping[str, Any]) -> dict[str, Setting]:
+    """The named settings of an estimate: best, then conventional."""
+    labels = {"best": "best", "conventional": "conventional setting"}
+    return {
+        text: Setting(**estimate[key]) for key, text in labels.items() if estimate[key]
+    }
+
+
+def draw_figures(
+    campaign: Campaign, root: Path, estimate: Mapping[str, Any], files: ReportFiles
+) -> None:
+    """Draws every figure that needs the journal and the clocks only."""
+    journal = journal_of(root)
+    history = journal.history()
+    told = [e for e in journal.entries() if e.get("results")]
+    settings = settings_of(estimate)
+    history_figure(
+        [results_of(entry) for entry in told],
+        campaign.goal,
+        settings.get("conventional setting"),
+        files.history,
+    )
+    tradeoff_figure(
+        history.results, campaign.goal, settings, files.tradeoff, abscissa(campaign)
+    )
+    incumbent = history.incumbent(campaign.goal)
+    lines_figure(
+        explored_lines(campaign.strategy(), history),
+        campaign.space,
+        campaign.goal,
+        incumbent.point if incumbent else None,
+        files.lines,
+    )
+    jobs_figure(read_jobs(root), files.jobs)
+
+
+def abscissa(campaign: Campaign) -> str:
+    """The value that the objective is drawn against: a limited one if there is one."""
+    others = [n for n in campaign.application.values if n != campaign.goal.objective]
+    limited = [limit.name for limit in campaign.goal.limits]
+    return next(iter([*limited, *others, campaign.goal.objective]))
+
+
+def result_table(campaign: Campaign, estimate: Mapping[str, Any]) -> pd.DataFrame:
+    """Setting, objective, trials, batches and hours, one column a source.
+
+    Returns:
+        Text cells; rows are quantities, columns "this campaign", "conventional
+        setting" and the source of the documented result, as far as there are any.
+    """
+    columns = {"this campaign": _our_column(campaign, estimate)}
+    if estimate["conventional"]:
+        columns["conventional setting"] = _setting_cells(
+            campaign, estimate["conventional"]
+        )
+    documented = campaign.documented_result
+    if documented:
+        columns[f"documented ({documented['source']})"] = _documented_column(
+            campaign, documented
+        )
+    rows = list(dict.fromkeys(row for column in columns.values() for row in column))
+    cells = {name: [c.get(row, "") for row in rows] for name, c in columns.items()}
+    return pd.DataFrame(cells, index=pd.Index(rows, name="quantity"))
+
+
+def _setting_cells(campaign: Campaign, setting: Mapping[str, Any]) -> dict[str, str]:
+    cells = {name: f"{value:g}" for name, value in setting["params"].items()}
+    for name in [campaign.goal.objective, *campaign.application.values]:
+        value = setting["values"].get(name)
+        cells[name] = setting["status"] if value is None else f"{value:.4f}"
+    if campaign.goal.limits:
+        limits = ", ".join(
+            f"{li.name} <= {li.maximum:g}" for li in campaign.goal.limits
+        )
+        cells[f"within limits ({limits})"] = "yes" if setting["feasible"] else "no"
+    return cells
+
+
+def _our_column(campaign: Campaign, estimate: Mapping[str, Any]) -> dict[str, str]:
+    best = estimate["best"]
+    cells = _setting_cells(campaign, best) if best else {}
+    cells["trials"] = str(estimate["trials"])
+    cells["batches"] = str(estimate["batches"])
+    cells[HOURS] = f"{estimate['busy_hours']:.3g}"
+    cells["hours of all trainings together"] = f"{estimate['gpu_hours']:.3g}"
+    return cells
+
+
+def _documented_column(
+    campaign: Campaign, documented: Mapping[str, Any]
+) -> dict[str, str]:
+    setting = documented.get("setting", {})
+    cells = {name: f"{value:g}" for name, value in setting.items()}
+    name, value = documented["objective_name"], documented["objective"]
+    note = "" if name == campaign.goal.objective else " (not comparable)"
+    text = f"{value:g}{note}"
+    if "conventional_objective" in documented:
+        text += f", conventional {documented['conventional_objective']:g}"
+    cells[name] = text
+    for key in ("rmse", "trials", "batches", HOURS):
+        if key in documented:
+            cells[key] = f"{documented[key]:g}"
+    return cells
+
+
+def trials_table(campaign: Campaign, root: Path) -> pd.DataFrame:
+    """Every told trial: lane, step, point, seed, setting, outcome and values."""
+    rows = []
+    for entry in journal_of(root).entries():
+        for result in results_of(entry) if "results" in entry else ():
+            rows.append(
+                {
+                    "lane": entry["lane"],
+                    "step": entry["step"],
+                    "point": "-".join(map(str, result.point)),
+                    "seed": result.seed,
+                    **campaign.space.params(result.point),
+                    "status": result.status.value,
+                    "feasible": campaign.goal.feasible(result),
+                    **result.values,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def illustrate(
+    campaign: Campaign, weights: Mapping[str, Path], target: Path, log: Path
+) -> None:
+    """Lets the application draw one example with several networks.
+
+    Args:
+        campaign: The campaign.
+        weights: Label and file of each network; empty files are left out.
+        target: Where the picture goes.
+        log: Gets the program's output.
+
+    Raises:
+        ProgramError: The command failed.
+    """
+    command = campaign.application.illustrate
+    assert command is not None
+    settings = target.with_name(".illustrate.json")
+    write_json(settings, program_input(campaign))
+    arguments = [*expand(command), "--config", str(settings)]
+    for name, path in weights.items():
+        if path.exists() and path.stat().st_size:
+            arguments += ["--weights", f"{name}={path}"]
+    arguments += ["--out", str(target)]
+    with open(log, "a", encoding="utf-8") as stream:
+        code = subprocess.run(
+            arguments,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            check=False,
+            env=thread_environment(campaign.threads),
+        ).returncode
+    settings.unlink()
+    if code != 0 or not target.exists():
+        raise ProgramError(f"illustrate ended with exit code {code}; see {log}")
+
+
+def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) -> None:
+    """Writes all files of the report; the page comes last."""
+    files = ReportFiles(root / "report")
+    draw_figures(campaign, root, estimate, files)
+    table = result_table(campaign, estimate)
+    write_text(files.table, table.to_csv(sep="\t"))
+    write_text(files.trials, trials_table(campaign, root).to_csv(sep="\t", index=False))
+    write_text(files.index, page(campaign, estimate, table))
+
+
+def page(
+    campaign: Campaign,
+    estimate: Mapping[str, Any],
+    table: pd.DataFrame,
+) -> str:
+    """The report as one HTML page beside its figures."""
+    name = html.escape(campaign.name)
+    outcomes = ", ".join(f"{n} {k}" for k, n in estimate["outcomes"].items())
+    objective = campaign.goal.objective
+    figures = [
+        ("history.svg", f"Search history: {objective} of every trial, batches shaded."),
+        ("tradeoff.svg", f"{objective} against {abscissa(campaign)}."),
+        (
+            "lines.svg",
+            "Every explored line with its samples and its d-spline; "
+            "the best setting is ringed.",
+        ),
+        ("jobs.svg", "Job execution: trials at the same time, and slots over time."),
+    ]
+    if campaign.application.illustrate is not None:
+        figures.append(("photograph.png", "One evaluation photograph."))
+    shown = "\n".join(
+        f'<figure><img src="{file}" alt="{html.escape(text)}">'
+        f"<figcaption>{html.escape(text)}</figcaption></figure>"
+        for file, text in figures
+    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{name}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
+        padding: 0 1rem; color: #222; }}
+table {{ border-collapse: collapse; }}
+th, td {{ text-align: left; padding: .2rem 1rem .2rem 0;
+          border-bottom: 1px solid #ddd; }}
+img {{ max-width: 100%; }}
+figure {{ margin: 2rem 0; }}
+figcaption {{ color: #555; }}
+</style></head><body>
+<h1>{name}</h1>
+<p><strong>{html.escape(estimate["verdict"])}</strong></p>
+<p>Objective: {html.escape(objective)}, minimised. Trials: {estimate["trials"]}
+({html.escape(outcomes)}). All of them: <a href="trials.tsv">trials.tsv</a>.</p>
+{table.to_html(border=0, escape=True)}
+{shown}
+</body></html>
+"""

@@ -1,0 +1,82 @@
+"""Every bad input gets one clear message before anything runs."""
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from collinear.campaign.config import ConfigError, load_campaign, load_schema
+
+REPOSITORY = Path(__file__).parents[2]
+SCHEMA = load_schema(REPOSITORY / "workflow/schemas/config.schema.yaml")
+
+
+def changed(config, path, value):
+    """A copy with one key set; the path is dotted."""
+    result = copy.deepcopy(config)
+    *parents, last = path.split(".")
+    section = result
+    for parent in parents:
+        section = section.setdefault(parent, {})
+    section[last] = value
+    return result
+
+
+CASES = [
+    ("lane", 2, ["unknown key 'lane'", "'lanes'"]),
+    ("application.finetun", [], ["application", "'finetun'", "'finetune'"]),
+    ("space.a", ["1e-6", 1.0], ["space.a.0", "1.0e-6"]),
+    ("space.a", [2.0, 1.0], ["'a'", "ascend"]),
+    ("space.a", [1.0, 1.0], ["'a'", "ascend"]),
+    ("space.a", [], ["space.a"]),
+    ("limits", {"rmse": 0}, ["limits.rmse", "greater than 0", "0"]),
+    ("limits", {"rsme": 12.0}, ["limits.rsme", "['niqe', 'rmse']"]),
+    ("objective", "perceptual_index", ["objective", "'perceptual_index'"]),
+    ("strategy", {"name": "levelled", "p": 1}, ["strategy", "p"]),
+    ("strategy", {"name": "bayes"}, ["strategy", "bayes"]),
+    ("lanes", 2, ["lanes", "levelled", "lanes: 1"]),
+    ("conventional", {"a": 1.0}, ["conventional", "['a', 'b']"]),
+    ("max_trials", 0, ["max_trials"]),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "words"), CASES)
+def test_refused_with_a_clear_message(config, path, value, words):
+    with pytest.raises(ConfigError) as caught:
+        load_campaign(changed(config, path, value), SCHEMA)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        CASES[0],
+        ("application.settings.seconds", -1, ["seconds", "negative"]),
+    ],
+)
+def test_start_stops_with_the_message_and_nothing_else(
+    workspace, config, path, value, words
+):
+    workspace.write(changed(config, path, value))
+    done = workspace.run("-n")
+    assert done.returncode != 0
+    message = done.stdout + done.stderr
+    assert "Traceback" not in message
+    for word in words:
+        assert word in message
+    assert not workspace.results().exists()
+
+
+def test_unwritable_results_folder(workspace, config):
+    workspace.write(config)
+    (workspace.folder / "results").write_text("a file where the folder should be")
+    done = workspace.run("-n")
+    assert done.returncode != 0
+    assert "results cannot be written" in done.stdout + done.stderr
+
+
+def test_program_that_is_not_there(workspace, config):
+    workspace.write(changed(config, "application.check", ["no_such_program"]))
+    done = workspace.run("-n")
+    assert "cannot start 'no_such_program'" in done.stdout + done.stderr
