@@ -84,6 +84,7 @@ def history_figure(
             axes.axhline(value, color=RED, lw=1, ls="--", label="conventional setting")
         axes.set(xlabel="trial, in the order told", ylabel=label(goal.objective))
         axes.set_xlim(0.5, len(results) + 0.5)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         save(figure, path)
 
@@ -122,7 +123,7 @@ def _marker(kind: str) -> dict[str, Any]:
         return {"color": BLUE, "marker": "^"}
     if kind == "over a limit":
         return {"facecolors": "none", "edgecolors": BLUE}
-    return {"color": GREY, "marker": "x"}
+    return {"color": GREY, "marker": "x" if kind.startswith("diverged") else "+"}
 
 
 def _draw_incumbent(axes: Axes, results: Sequence[Result], goal: Goal) -> None:
