@@ -1,0 +1,135 @@
+"""Programs that end well, break, lie or are started again."""
+
+import sys
+
+import pytest
+
+from collinear.campaign.files import read_json, write_json
+from collinear.campaign.program import (
+    REAL_ATTEMPTS,
+    ProgramError,
+    Stage,
+    check_outcome,
+    expand,
+    read_attempts,
+    run_stage,
+    thread_environment,
+)
+
+PROGRAM = """
+import json, pathlib, sys
+arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+out = pathlib.Path(arguments["--out"])
+config = json.loads(pathlib.Path(arguments["--config"]).read_text())
+with open(out / "starts", "a") as stream:
+    stream.write("x")
+if "exit" in config:
+    sys.exit(config["exit"])
+if "result" in config:
+    (out / "metrics.json").write_text(config["result"])
+print("seed", arguments["--seed"], "init", arguments.get("--init"))
+"""
+
+
+@pytest.fixture
+def make_stage(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+
+    def make(**config):
+        return Stage(
+            command=("{python}", str(program)),
+            work=tmp_path / "work",
+            product="metrics.json",
+            config=config,
+            init=None,
+            seed=5,
+            threads=1,
+            log=tmp_path / "log.txt",
+        )
+
+    return make
+
+
+def test_result_is_read_and_the_program_is_never_started_again(make_stage, tmp_path):
+    stage = make_stage(result='{"status": "done"}')
+    for _ in range(2):
+        assert run_stage(stage, 1) == {"status": "done"}
+    assert (tmp_path / "work/starts").read_text() == "x"
+    assert "seed 5 init None" in stage.log.read_text()
+    assert [a["exit_code"] for a in read_attempts(stage.work)] == [0]
+
+
+def test_fault_is_an_error_until_the_last_attempt_records_it(make_stage, tmp_path):
+    stage = make_stage(exit=3)
+    for attempt in range(1, REAL_ATTEMPTS + 1):
+        with pytest.raises(ProgramError, match="exit code 3"):
+            run_stage(stage, attempt)
+    record = run_stage(stage, REAL_ATTEMPTS + 1)
+    assert record["status"] == "failed"
+    assert "3 attempts" in record["reason"]
+    assert (tmp_path / "work/starts").read_text() == "xxx"
+
+
+def test_fault_of_the_pretraining_is_never_an_outcome(make_stage):
+    for _ in range(REAL_ATTEMPTS + 2):
+        with pytest.raises(ProgramError):
+            run_stage(make_stage(exit=1))
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ('{"status": "fine"}', "status must be one of"),
+        ('{"status": "done", "values": {"x": "3"}}', r"values\.x must be a finite"),
+        ('{"status": "done", "values": {"x": NaN}}', r"values\.x must be a finite"),
+        ('{"status"', "not valid JSON"),
+        ("[]", "status must be one of"),
+    ],
+)
+def test_result_that_breaks_the_contract_is_refused_and_tried_again(
+    make_stage, result, words
+):
+    stage = make_stage(result=result)
+    with pytest.raises(ProgramError, match=words):
+        run_stage(stage, 1)
+    assert not stage.result.exists()
+    assert run_stage(stage, REAL_ATTEMPTS + 1)["status"] == "failed"
+
+
+def test_program_without_result_is_a_fault(make_stage):
+    with pytest.raises(ProgramError, match="did not write"):
+        run_stage(make_stage(), 1)
+
+
+def test_settings_of_the_first_start_stay(make_stage):
+    stage = make_stage(exit=1, marker="first")
+    with pytest.raises(ProgramError):
+        run_stage(stage, 1)
+    with pytest.raises(ProgramError):
+        run_stage(make_stage(exit=1, marker="second"), 2)
+    assert read_json(stage.work / "settings.json")["marker"] == "first"
+
+
+def test_torn_clock_line_is_left_out(make_stage):
+    stage = make_stage(result='{"status": "done"}')
+    run_stage(stage, 1)
+    with open(stage.work / "attempts.jsonl", "a") as stream:
+        stream.write('{"started": 1')
+    assert len(read_attempts(stage.work)) == 1
+
+
+def test_null_is_a_value(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(path, {"status": "diverged", "values": {"niqe": None}})
+    assert check_outcome(path)["values"] == {"niqe": None}
+
+
+def test_python_of_this_environment_is_used():
+    assert expand(["{python}", "-m", "x"]) == [sys.executable, "-m", "x"]
+
+
+def test_threads_reach_every_library():
+    environment = thread_environment(3)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        assert environment[name] == "3"
