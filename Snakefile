@@ -33,11 +33,11 @@ localrules:
 
 
 rule all:
+    default_target: True
     input:
         expand("results/{campaign}/report/index.html", campaign=campaign.name),
         get_first_updates,
         get_conventional_score,
-    default_target: True
 
 
 onstart:

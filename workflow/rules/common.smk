@@ -1,7 +1,7 @@
 # Helpers of all rules: the checked campaign and the input functions.
 #
 # REQUIRED INPUTS: config (checked here against workflow/schemas/config.schema.yaml)
-# OUTPUTS: the objects `campaign` and `RESULTS`, functions named get_...
+# OUTPUTS: the objects `campaign` and `ROOT`, functions named get_...
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -15,15 +15,10 @@ from collinear.campaign.start import check_application, hold_campaign, open_camp
 from collinear.campaign.steps import candidates_key, first_trials
 from collinear.campaign.trials import conventional_trial, read_candidates
 
-RESULTS = "results/{campaign}"
-TRIAL = RESULTS + "/trials/{point}/seed{seed}"
-
 try:
     campaign = open_campaign(
         config,
-        load_schema(
-            Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
-        ),
+        load_schema(Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"),
         Path("results"),
     )
     ROOT = Path("results") / campaign.name
@@ -64,12 +59,17 @@ def get_attempt(wildcards, attempt):
 
 def get_score_paths(names):
     """Score files of trials given by name."""
-    return [f"results/{campaign.name}/trials/{n.point}/seed{n.seed}/score.json" for n in names]
+    return [
+        f"results/{campaign.name}/trials/{n.point}/seed{n.seed}/score.json"
+        for n in names
+    ]
 
 
 def get_table(lane, step):
     """The candidates of a step, once its checkpoint has run."""
-    table = checkpoints.candidates.get(campaign=campaign.name, lane=lane, step=str(step))
+    table = checkpoints.candidates.get(
+        campaign=campaign.name, lane=lane, step=str(step)
+    )
     return read_candidates(table.output[0])
 
 
@@ -107,7 +107,9 @@ def get_lane_inputs(wildcards):
     updates, names = [], []
     while batch := get_table(wildcards.lane, len(updates)):
         step = len(updates)
-        updates.append(f"results/{campaign.name}/lanes/{wildcards.lane}/{step}/update.json")
+        updates.append(
+            f"results/{campaign.name}/lanes/{wildcards.lane}/{step}/update.json"
+        )
         names += batch
     return [*updates, *get_score_paths(names)]
 

@@ -7,18 +7,20 @@
 checkpoint decide:
     input:
         lanes=expand(
-            RESULTS + "/lanes/{lane}/closed.json",
+            "results/{campaign}/lanes/{lane}/closed.json",
             lane=campaign.lane_names,
             allow_missing=True,
         ),
         conventional=get_conventional_score,
     output:
-        RESULTS + "/estimate.json",
+        "results/{campaign}/estimate.json",
+    log:
+        "results/{campaign}/logs/decide.log",
+    conda:
+        "../envs/collinear.yaml"
+    threads: 1
     params:
         limits={limit.name: limit.maximum for limit in campaign.goal.limits},
         objective=campaign.goal.objective,
-    log:
-        RESULTS + "/logs/decide.log",
-    threads: 1
     script:
         "../scripts/decide.py"

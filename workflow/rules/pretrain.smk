@@ -6,16 +6,18 @@
 
 rule pretrain:
     output:
-        weights=RESULTS + "/pretrain/weights.pt",
-        curve=RESULTS + "/pretrain/curve.tsv",
-        metrics=RESULTS + "/pretrain/metrics.json",
-    params:
-        training=training_digest(campaign),
+        weights="results/{campaign}/pretrain/weights.pt",
+        curve="results/{campaign}/pretrain/curve.tsv",
+        metrics="results/{campaign}/pretrain/metrics.json",
     log:
-        RESULTS + "/logs/pretrain.log",
-    threads: campaign.threads
+        "results/{campaign}/logs/pretrain.log",
     retries: 3
+    conda:
+        "../envs/collinear.yaml"
+    threads: campaign.threads
     resources:
         gpu=1,
+    params:
+        training=training_digest(campaign),
     script:
         "../scripts/pretrain.py"

@@ -6,38 +6,40 @@
 
 rule report:
     input:
-        estimate=RESULTS + "/estimate.json",
+        estimate="results/{campaign}/estimate.json",
         photograph=get_photograph,
     output:
         history=report(
-            RESULTS + "/report/history.svg",
+            "results/{campaign}/report/history.svg",
             category="Search",
             caption="../report/history.rst",
         ),
         tradeoff=report(
-            RESULTS + "/report/tradeoff.svg",
+            "results/{campaign}/report/tradeoff.svg",
             category="Search",
             caption="../report/tradeoff.rst",
         ),
         lines=report(
-            RESULTS + "/report/lines.svg",
+            "results/{campaign}/report/lines.svg",
             category="Search",
             caption="../report/lines.rst",
         ),
         jobs=report(
-            RESULTS + "/report/jobs.svg",
+            "results/{campaign}/report/jobs.svg",
             category="Jobs",
             caption="../report/jobs.rst",
         ),
         table=report(
-            RESULTS + "/report/result.tsv",
+            "results/{campaign}/report/result.tsv",
             category="Result",
             caption="../report/result.rst",
         ),
-        trials=RESULTS + "/report/trials.tsv",
-        page=RESULTS + "/report/index.html",
+        trials="results/{campaign}/report/trials.tsv",
+        page="results/{campaign}/report/index.html",
     log:
-        RESULTS + "/logs/report.log",
+        "results/{campaign}/logs/report.log",
+    conda:
+        "../envs/collinear.yaml"
     threads: 1
     script:
         "../scripts/report.py"
@@ -45,16 +47,18 @@ rule report:
 
 rule photograph:
     input:
-        estimate=RESULTS + "/estimate.json",
+        estimate="results/{campaign}/estimate.json",
         weights=get_example_weights,
     output:
         report(
-            RESULTS + "/report/photograph.png",
+            "results/{campaign}/report/photograph.png",
             category="Result",
             caption="../report/photograph.rst",
         ),
     log:
-        RESULTS + "/logs/photograph.log",
+        "results/{campaign}/logs/photograph.log",
+    conda:
+        "../envs/collinear.yaml"
     threads: campaign.threads
     script:
         "../scripts/photograph.py"

@@ -9,12 +9,14 @@ checkpoint candidates:
     input:
         get_ask_inputs,
     output:
-        RESULTS + "/lanes/{lane}/{step}/candidates.tsv",
+        "results/{campaign}/lanes/{lane}/{step}/candidates.tsv",
+    log:
+        "results/{campaign}/logs/candidates/{lane}-{step}.log",
+    conda:
+        "../envs/collinear.yaml"
+    threads: 1
     params:
         search=get_ask_key,
-    log:
-        RESULTS + "/logs/candidates/{lane}-{step}.log",
-    threads: 1
     script:
         "../scripts/candidates.py"
 
@@ -23,9 +25,11 @@ rule update:
     input:
         get_batch_inputs,
     output:
-        RESULTS + "/lanes/{lane}/{step}/update.json",
+        "results/{campaign}/lanes/{lane}/{step}/update.json",
     log:
-        RESULTS + "/logs/update/{lane}-{step}.log",
+        "results/{campaign}/logs/update/{lane}-{step}.log",
+    conda:
+        "../envs/collinear.yaml"
     threads: 1
     script:
         "../scripts/update.py"
@@ -34,12 +38,14 @@ rule update:
 rule close_lane:
     input:
         # Named, so that the first dry run shows the first batch.
-        first=RESULTS + "/lanes/{lane}/0/update.json",
+        first="results/{campaign}/lanes/{lane}/0/update.json",
         steps=get_lane_inputs,
     output:
-        RESULTS + "/lanes/{lane}/closed.json",
+        "results/{campaign}/lanes/{lane}/closed.json",
     log:
-        RESULTS + "/logs/close_lane/{lane}.log",
+        "results/{campaign}/logs/close_lane/{lane}.log",
+    conda:
+        "../envs/collinear.yaml"
     threads: 1
     script:
         "../scripts/close_lane.py"

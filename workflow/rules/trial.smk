@@ -8,40 +8,44 @@
 rule finetune:
     input:
         # A copied or restored pretraining looks newer; its settings are in params.
-        weights=ancient(RESULTS + "/pretrain/weights.pt"),
+        weights=ancient("results/{campaign}/pretrain/weights.pt"),
         # Judged by its content. With nothing but an ancient input, Snakemake 9.27 drops
         # all trainings when a checkpoint ends just as the pretraining does.
-        pretrained=RESULTS + "/pretrain/metrics.json",
+        pretrained="results/{campaign}/pretrain/metrics.json",
     output:
-        weights=TRIAL + "/weights.pt",
-        curve=TRIAL + "/curve.tsv",
-        metrics=TRIAL + "/metrics.json",
-    params:
-        training=training_digest(campaign),
+        weights="results/{campaign}/trials/{point}/seed{seed}/weights.pt",
+        curve="results/{campaign}/trials/{point}/seed{seed}/curve.tsv",
+        metrics="results/{campaign}/trials/{point}/seed{seed}/metrics.json",
     log:
-        RESULTS + "/logs/finetune/{point}_seed{seed}.log",
-    threads: campaign.threads
+        "results/{campaign}/logs/finetune/{point}_seed{seed}.log",
     retries: 3
+    conda:
+        "../envs/collinear.yaml"
+    threads: campaign.threads
     resources:
         gpu=1,
         attempt=get_attempt,
+    params:
+        training=training_digest(campaign),
     script:
         "../scripts/finetune.py"
 
 
 rule score:
     input:
-        weights=TRIAL + "/weights.pt",
-        metrics=TRIAL + "/metrics.json",
+        weights="results/{campaign}/trials/{point}/seed{seed}/weights.pt",
+        metrics="results/{campaign}/trials/{point}/seed{seed}/metrics.json",
     output:
-        TRIAL + "/score.json",
-    params:
-        scoring=scoring_digest(campaign),
+        "results/{campaign}/trials/{point}/seed{seed}/score.json",
     log:
-        RESULTS + "/logs/score/{point}_seed{seed}.log",
-    threads: campaign.threads
+        "results/{campaign}/logs/score/{point}_seed{seed}.log",
     retries: 3
+    conda:
+        "../envs/collinear.yaml"
+    threads: campaign.threads
     resources:
         attempt=get_attempt,
+    params:
+        scoring=scoring_digest(campaign),
     script:
         "../scripts/score.py"

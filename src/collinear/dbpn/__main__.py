@@ -1,0 +1,193 @@
+"""The application that a campaign runs: python -m collinear.dbpn COMMAND.
+
+Commands exit with 0 for every scientific outcome (also a diverged training), with 2 and
+one line on stderr for bad input, and with 75 when a signal stopped a training that goes
+on from its saved state when the same command runs again. Torch is imported only where a
+command needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from collinear.dbpn.config import STAGES, Settings, warnings_of
+from collinear.dbpn.data import IMAGE_ERRORS, list_images
+from collinear.dbpn.request import read_request
+from collinear.dbpn.section import ConfigError
+
+EXIT_BAD_INPUT = 2
+EXIT_STOPPED = 75
+"""EX_TEMPFAIL of sysexits.h: run the same command again."""
+
+_log = logging.getLogger("collinear.dbpn")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {
+        "check": _check,
+        "score": _score,
+        "upscale": _upscale,
+        "illustrate": _illustrate,
+    }
+    run = commands.get(options.command, _train)
+    try:
+        return run(options)
+    except (ConfigError, *IMAGE_ERRORS, OSError) as error:
+        message = str(error)
+    except ValueError as error:
+        if not _is_input_error(error):
+            raise
+        message = str(error)
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    return EXIT_BAD_INPUT
+
+
+def _is_input_error(error: ValueError) -> bool:
+    from collinear.dbpn.features import FeatureError
+    from collinear.dbpn.pixels import NonFiniteError
+    from collinear.dbpn.state import StateError
+    from collinear.dbpn.weights import WeightsError
+
+    return isinstance(error, FeatureError | NonFiniteError | StateError | WeightsError)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m collinear.dbpn")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        if name != "upscale":
+            command.add_argument("--config", type=Path, required=True)
+        return command
+
+    add("check", "check settings and images")
+    for name in STAGES:
+        command = add(name, f"{name} a generator")
+        command.add_argument("--init", type=Path, help="weights to start from")
+        command.add_argument("--out", type=Path, required=True)
+        command.add_argument("--seed", type=int, required=True)
+        command.add_argument("--stop", type=Path, help="not supported yet")
+    command = add("score", "super-resolve and score the evaluation images")
+    command.add_argument("--init", type=Path, required=True)
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--seed", type=int, help="accepted, without effect")
+    command = add("upscale", "enlarge one image")
+    command.add_argument("--init", type=Path, required=True)
+    command.add_argument("--image", type=Path, required=True)
+    command.add_argument("--out", type=Path, required=True)
+    command = add("illustrate", "compare weights on one evaluation image")
+    command.add_argument(
+        "--weights", action="append", required=True, metavar="NAME=FILE", default=[]
+    )
+    command.add_argument("--image", help="name of an evaluation image")
+    command.add_argument("--out", type=Path, required=True)
+    return parser
+
+
+def _check(options: argparse.Namespace) -> int:
+    settings = read_request(options.config)
+    images = list_images(settings)
+    if settings.features.kind == "vgg19" and settings.finetune.uses_features:
+        from collinear.dbpn.features import check_feature_file
+
+        assert settings.features.file is not None
+        check_feature_file(settings.features.file)
+    for warning in warnings_of(settings):
+        _log.warning(warning)
+    counts = [
+        f"{name} {settings.stage(name).count_iterations(len(images.train))} iterations"
+        for name in STAGES
+    ]
+    sys.stdout.write(
+        f"ok: scale {settings.scale}, {len(images.train)} training and "
+        f"{len(images.evaluation)} evaluation images, {', '.join(counts)}\n"
+    )
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    if options.stop is not None:
+        raise ConfigError("--stop is not supported by this program yet; leave it out")
+    settings = _prepared(options)
+    from collinear.dbpn.commands import run_stage
+
+    with _signals_noted() as received:
+        over = run_stage(
+            options.command,
+            settings,
+            seed=options.seed,
+            out=options.out,
+            init=options.init,
+            should_stop=lambda: bool(received),
+        )
+    return 0 if over else EXIT_STOPPED
+
+
+def _score(options: argparse.Namespace) -> int:
+    settings = _prepared(options)
+    from collinear.dbpn.commands import run_score
+
+    run_score(settings, init=options.init, out=options.out)
+    return 0
+
+
+def _upscale(options: argparse.Namespace) -> int:
+    from collinear.dbpn.commands import run_upscale
+
+    run_upscale(init=options.init, image=options.image, out=options.out)
+    return 0
+
+
+def _illustrate(options: argparse.Namespace) -> int:
+    settings = _prepared(options)
+    from collinear.dbpn.illustrate import draw_comparison
+
+    named = [_named_file(text) for text in options.weights]
+    draw_comparison(settings, named, out=options.out, image=options.image)
+    return 0
+
+
+def _prepared(options: argparse.Namespace) -> Settings:
+    """Read the settings and set up torch for them."""
+    settings = read_request(options.config)
+    from collinear.dbpn.device import prepare_torch
+
+    prepare_torch(settings.threads)
+    return settings
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    name, separator, file = text.partition("=")
+    if not (name and separator and file):
+        raise ConfigError(f"--weights must be NAME=FILE, but got {text!r}")
+    return name, Path(file)
+
+
+@contextmanager
+def _signals_noted() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT in a list instead of ending the process."""
+    received: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [
+        signal.signal(number, lambda came, _frame: received.append(came))
+        for number in numbers
+    ]
+    try:
+        yield received
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,277 @@
+"""What the commands do: train a stage, score weights, enlarge an image.
+
+Files of a training in its folder: `state.pt` (training state, deleted at the end),
+`weights.pt`, `curve.tsv`, and `metrics.json`, which is written last: where it stands,
+the training is over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import platform
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from collinear.dbpn.config import Settings, as_json, warnings_of
+from collinear.dbpn.data import data_digest, list_images, load_pairs
+from collinear.dbpn.device import (
+    choose_device,
+    peak_memory_mb,
+    with_usable_precision,
+)
+from collinear.dbpn.files import write_json, write_text
+from collinear.dbpn.infer import upscale
+from collinear.dbpn.pixels import NonFiniteError
+from collinear.dbpn.section import ConfigError
+from collinear.dbpn.state import StateError, check_identity, load_state, save_state
+from collinear.dbpn.store import load_or_keep_pairs
+from collinear.dbpn.task import Task, identity_of
+from collinear.dbpn.trainer import COLUMNS, Trainer, train
+from collinear.dbpn.weights import (
+    Weights,
+    check_architecture,
+    load_weights,
+    save_weights,
+)
+from collinear.quality.images import RgbImage, read_image, write_png
+from collinear.quality.score import SCORER, VALUES, SetScore, score_set
+
+STATE, WEIGHTS, CURVE, METRICS = "state.pt", "weights.pt", "curve.tsv", "metrics.json"
+
+_log = logging.getLogger(__name__)
+
+
+def run_stage(
+    stage: str,
+    settings: Settings,
+    *,
+    seed: int,
+    out: Path,
+    init: Path | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Train one stage into a folder; go on from its state, or return when it is over.
+
+    Args:
+        stage: "pretrain" or "finetune".
+        settings: The configuration.
+        seed: Seed of initial weights and patches.
+        out: Folder for the results, made if missing.
+        init: Weights to start from; needed for "finetune".
+        should_stop: Asked after each update; the state is saved before returning.
+
+    Returns:
+        Whether the training is over (also when it has diverged).
+
+    Raises:
+        ConfigError, DataError, ImageError, ScoreError, WeightsError, StateError,
+        FeatureError: Bad input; the message says what and where.
+    """
+    if stage == "finetune" and init is None:
+        raise ConfigError("finetune needs --init, the pretrained weights")
+    device = choose_device(settings)
+    settings = with_usable_precision(settings, device)
+    start = load_weights(init) if init else None
+    if start is not None and init is not None:
+        check_architecture(start, settings.scale, settings.model, init)
+    files = list_images(settings).train
+    digest = data_digest(files, settings.scale)
+    identity = identity_of(stage, settings, seed, digest, start)
+    make_folder(out)
+    if is_finished(out, identity):
+        _log.info("%s holds this training already", out)
+        return True
+    for warning in warnings_of(settings):
+        _log.warning(warning)
+    pairs = load_or_keep_pairs(files, settings.scale, settings.data.cache)
+    trainer = Trainer(Task(stage, settings, seed, pairs, digest, start), device)
+    if (out / STATE).exists():
+        trainer.restore(load_state(out / STATE, identity))
+    _log_plan(trainer)
+
+    def save(current: Trainer) -> None:
+        save_state(out / STATE, identity, current.state())
+
+    if not train(trainer, save=save, should_stop=should_stop):
+        return False
+    _publish(trainer, identity, out)
+    return True
+
+
+def is_finished(out: Path, identity: Mapping[str, Any]) -> bool:
+    """Return whether the folder holds the results of this training.
+
+    Raises:
+        StateError: It holds the results of another training.
+    """
+    path = out / METRICS
+    if not path.exists():
+        return False
+    try:
+        found = json.loads(path.read_text())["identity"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateError(
+            f"{path}: is not the metrics of a training; remove it"
+        ) from error
+    check_identity(path, found, identity)
+    return True
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder of results.
+
+    Raises:
+        ConfigError: It cannot be made or written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / ".writable", "")
+        (out / ".writable").unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"--out {out}: cannot be written ({error.strerror})"
+        ) from error
+
+
+def run_score(settings: Settings, *, init: Path, out: Path) -> SetScore | None:
+    """Super-resolve and score the evaluation images with some weights.
+
+    Writes `images/*.png` and then `score.json` into the folder.
+
+    Returns:
+        The scores, or None when the network returns NaN or infinite values.
+
+    Raises:
+        As `run_stage`.
+    """
+    device = choose_device(settings)
+    weights = load_weights(init)
+    check_architecture(weights, settings.scale, settings.model, init)
+    files = list_images(settings).evaluation
+    make_folder(out / "images")
+    model = weights.build().to(device)
+    record: dict[str, Any] = {
+        "scorer": SCORER,
+        "digests": {
+            "weights": weights.digest,
+            "data": data_digest(files, settings.scale),
+        },
+    }
+    images: list[tuple[str, RgbImage, RgbImage]] = []
+    try:
+        for pair in load_pairs(files, settings.scale):
+            images.append((pair.stem, upscale(model, pair.lq, settings.scale), pair.gt))
+    except NonFiniteError as error:
+        record |= {"status": "diverged", "reason": str(error)}
+        record |= {"values": dict.fromkeys(VALUES), "images": []}
+        write_json(out / "score.json", record)
+        return None
+    for name, sr, _ in images:
+        write_png(out / "images" / f"{name}.png", sr)
+    score = score_set(images)
+    complete = None not in score.values.values()
+    record |= {"status": "done" if complete else "diverged", "reason": score.reason}
+    record |= {"values": score.values}
+    record |= {"images": [dataclasses.asdict(image) for image in score.images]}
+    write_json(out / "score.json", record)
+    return score
+
+
+def run_upscale(*, init: Path, image: Path, out: Path) -> None:
+    """Enlarge one image file with some weights into a PNG file.
+
+    Raises:
+        As `run_stage`.
+    """
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"--out {out}: must end in .png")
+    weights = load_weights(init)
+    lq = read_image(image)
+    make_folder(out.parent)
+    write_png(out, upscale(weights.build(), lq, weights.scale))
+
+
+def _log_plan(trainer: Trainer) -> None:
+    task = trainer.task
+    _log.info(
+        "%s: %d iterations of %d patches = %.6g epochs of %d images, on %s%s",
+        task.stage,
+        task.iterations,
+        task.stage_settings.minibatch,
+        trainer.epochs(task.iterations),
+        len(task.images),
+        trainer.device.type,
+        f", from iteration {trainer.step}" if trainer.step else "",
+    )
+
+
+def _publish(trainer: Trainer, identity: Mapping[str, Any], out: Path) -> None:
+    """Write the results; metrics.json last, because it says that all is there."""
+    trouble = trainer.trouble()
+    task = trainer.task
+    iterations = trouble[0] if trouble else trainer.step
+    weights = None if trouble else _weights_of(trainer, identity)
+    if weights is not None:
+        save_weights(out / WEIGHTS, weights)
+    write_text(out / CURVE, curve_text(trainer))
+    features = trainer.features
+    metrics = {
+        "status": "diverged" if trouble else "done",
+        "reason": trouble[1] if trouble else None,
+        "stage": task.stage,
+        "epochs": trainer.epochs(iterations),
+        "iterations": iterations,
+        "seconds": round(trainer.seconds, 3),
+        "peak_memory_mb": round(peak_memory_mb(trainer.device), 1),
+        "digests": {
+            "config": identity["config"],
+            "data": identity["data"],
+            "weights": weights.digest if weights else None,
+            "features": identity["features"],
+        },
+        "identity": identity,
+        "feature_rms": features.tap_rms.tolist() if features else None,
+        "weights": WEIGHTS if weights else None,
+    }
+    write_json(out / METRICS, metrics)
+    (out / STATE).unlink(missing_ok=True)
+
+
+def _weights_of(trainer: Trainer, identity: Mapping[str, Any]) -> Weights:
+    task = trainer.task
+    return Weights(
+        scale=task.settings.scale,
+        model=task.settings.model,
+        generator=trainer.result.state_dict(),
+        metadata={
+            "identity": dict(identity),
+            "iterations": trainer.step,
+            "settings": as_json(task.stage_settings),
+            "averaged": trainer.average is not None,
+            "versions": {
+                "collinear": version("collinear"),
+                "torch": str(torch.__version__),
+                "python": platform.python_version(),
+            },
+        },
+    )
+
+
+def curve_text(trainer: Trainer) -> str:
+    """Return the learning curve as tab-separated text; empty: a term not in use."""
+    lines = ["\t".join((*COLUMNS, "rmse"))]
+    lines += ["\t".join(_cell(value) for value in row) for row in trainer.curve]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.9g}" if math.isfinite(value) else str(value)

@@ -1,0 +1,410 @@
+"""The settings of a D-DBPN training, read strictly: each error names its key.
+
+Symbols of the paper in our names: w1 = w_mse, w2 = w_perceptual, w3 = w_adversarial,
+w4 = w_style (M. Haris, G. Shakhnarovich, N. Ukita, "Deep Back-Projection Networks for
+Single Image Super-resolution", 2019, section on perceptually oriented results).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from collinear.dbpn.section import ConfigError, Section
+
+SCALES = (2, 4, 8)
+STAGES = ("pretrain", "finetune")
+TAPS = ("pool1", "pool2", "pool3", "pool4", "pool5")
+"""Places in VGG19 where features are taken; pool k halves the image k times."""
+TRIAL_PARAMS = (
+    "learning_rate",
+    "w_mse",
+    "w_perceptual",
+    "w_adversarial",
+    "w_style",
+    "epochs",
+    "iterations",
+    "minibatch",
+    "patch",
+    "decay_factor",
+    "ema",
+)
+"""Keys of `finetune` that a trial may set."""
+
+_DENSE_HEAD_STRIDE = 16
+_WEIGHTS = ("w_mse", "w_perceptual", "w_adversarial", "w_style")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Shape of the generator (see `collinear.dbpn.model.DBPN`)."""
+
+    variant: str = "dense"
+    stages: int = 7
+    base: int = 64
+    feat: int = 256
+    residual: bool = True
+    chain: int = 7
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where images come from; see `collinear.dbpn.data`.
+
+    Attributes:
+        source: "builtin" (photographs of installed packages) or "folder".
+        train: Folder of originals, or names of builtin photographs; None: the default.
+        evaluation: The same for the images that are scored.
+        cache: Folder where decoded training images are kept between runs.
+    """
+
+    source: str = "builtin"
+    train: Path | tuple[str, ...] | None = None
+    evaluation: Path | tuple[str, ...] | None = None
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class DiscriminatorSettings:
+    """Shape of the discriminator: width, and a "dense" or a pooled "gap" head."""
+
+    base: int = 64
+    head: str = "dense"
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """One stage of training.
+
+    Attributes:
+        epochs: Passes over the training images, one patch of each; or
+        iterations: Number of updates.
+        minibatch: Patches an update.
+        patch: Side of a low resolution patch in pixels.
+        learning_rate: Of Adam, for the generator and the discriminator.
+        w_mse: Weight of the squared error on normalised images.
+        w_perceptual: Weight of the squared error of features.
+        w_adversarial: Weight of the discriminator's judgement.
+        w_style: Weight of the squared error of the features' Gram matrices.
+        decay_at: Shares of the stage, after each of which the learning rate is
+        decay_factor: multiplied by this.
+        ema: Decay of the moving average of the generator; 0 switches it off.
+        discriminator: Its shape.
+    """
+
+    epochs: float | None
+    iterations: int | None
+    minibatch: int
+    patch: int
+    learning_rate: float
+    w_mse: float
+    w_perceptual: float = 0.0
+    w_adversarial: float = 0.0
+    w_style: float = 0.0
+    decay_at: tuple[float, ...] = ()
+    decay_factor: float = 0.1
+    ema: float = 0.0
+    discriminator: DiscriminatorSettings = field(default_factory=DiscriminatorSettings)
+
+    @property
+    def uses_features(self) -> bool:
+        """Whether a term needs the feature network."""
+        return self.w_perceptual > 0 or self.w_style > 0
+
+    def count_iterations(self, images: int) -> int:
+        """Return the number of updates with this many training images."""
+        if self.iterations is not None:
+            return self.iterations
+        assert self.epochs is not None
+        return math.ceil(self.epochs * images / self.minibatch)
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """The feature network of the perceptual and the style term."""
+
+    kind: str = "random_vgg19"
+    file: Path | None = None
+    width_divisor: int = 1
+    taps: tuple[str, ...] = ("pool2", "pool3", "pool4", "pool5")
+    normalize_taps: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a training or a scoring needs, beside its seed."""
+
+    scale: int
+    model: ModelSettings
+    data: DataSettings
+    pretrain: StageSettings
+    finetune: StageSettings
+    features: FeatureSettings
+    device: str = "auto"
+    precision: str = "fp32"
+    max_rmse: float | None = None
+    save_every: int = 500
+    threads: int = 1
+
+    def stage(self, name: str) -> StageSettings:
+        """Return the settings of "pretrain" or "finetune"."""
+        return self.pretrain if name == "pretrain" else self.finetune
+
+
+def load_settings(
+    mapping: object, params: Mapping[str, Any] | None = None, threads: int = 1
+) -> Settings:
+    """Check a mapping of settings and return them typed.
+
+    Args:
+        mapping: The settings, as YAML or JSON gives them.
+        params: Values of a trial; they replace keys of `finetune`.
+        threads: Threads of the numerics, part of what makes a training reproducible.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ConfigError: A key is missing, unknown or out of its range, or two keys do not
+            fit; the message names the key.
+    """
+    top = Section(mapping)
+    scale = top.choice("scale", SCALES)
+    settings = Settings(
+        scale=int(scale),
+        model=_read_model(top.section("model")),
+        data=_read_data(top.section("data")),
+        pretrain=_read_pretrain(top.section("pretrain")),
+        finetune=_read_finetune(_with_params(top.section("finetune"), params or {})),
+        features=_read_features(top.section("features")),
+        device=top.choice("device", ("auto", "cpu", "cuda"), "auto"),
+        precision=top.choice("precision", ("fp32", "bf16"), "fp32"),
+        max_rmse=_read_abort(top.section("abort")),
+        save_every=top.integer("save_every", 500),
+        threads=Section({"threads": threads}).integer("threads"),
+    )
+    top.finish()
+    for name in STAGES:
+        _check_stage(name, settings.stage(name), settings)
+    return settings
+
+
+def warnings_of(settings: Settings) -> list[str]:
+    """Return what is legal in the settings, but rarely meant."""
+    found = []
+    stage = settings.finetune
+    if stage.w_mse == 0 and stage.w_adversarial > 0:
+        found.append(
+            "finetune.w_mse is 0 with finetune.w_adversarial above 0: nothing holds "
+            "the image to the original"
+        )
+    if stage.w_adversarial > 0 and stage.minibatch < 2:
+        found.append(
+            "finetune.minibatch is 1: the discriminator normalises over one image"
+        )
+    return found
+
+
+def as_json(value: Any) -> Any:
+    """Return dataclasses, tuples and paths as JSON types, for digests and files."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            item.name: as_json(getattr(value, item.name))
+            for item in dataclasses.fields(value)
+        }
+    if isinstance(value, tuple | list):
+        return [as_json(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _read_model(section: Section) -> ModelSettings:
+    default = ModelSettings()
+    variant = section.choice("variant", ("dense", "iterative"), default.variant)
+    if variant == "dense" and section.has("chain"):
+        raise ConfigError(f"{section.name('chain')} is for variant iterative only")
+    model = ModelSettings(
+        variant=variant,
+        stages=section.integer("stages", default.stages, least=2),
+        base=section.integer("base", default.base),
+        feat=section.integer("feat", default.feat),
+        residual=section.flag("residual", default.residual),
+        chain=section.integer("chain", default.chain, least=2),
+    )
+    section.finish()
+    return model
+
+
+def _read_data(section: Section) -> DataSettings:
+    source = section.choice("source", ("builtin", "folder"), "builtin")
+    read = _read_names if source == "builtin" else _read_folder
+    cache = section.take("cache")
+    if cache is not None and not isinstance(cache, str | Path):
+        raise ConfigError(f"{section.name('cache')} must be a folder, got {cache!r}")
+    data = DataSettings(
+        source=source,
+        train=read(section, "train"),
+        evaluation=read(section, "evaluation"),
+        cache=Path(cache) if cache is not None else None,
+    )
+    section.finish()
+    return data
+
+
+def _read_names(section: Section, key: str) -> tuple[str, ...] | None:
+    if not section.has(key):
+        return None
+    names = section.strict_list(key, [])
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            f"{section.name(key)} must be a list of names of photographs, "
+            f"but got {names!r}"
+        )
+    return tuple(names)
+
+
+def _read_folder(section: Section, key: str) -> Path:
+    value = section.take(key)
+    if not isinstance(value, str | Path) or not str(value):
+        raise ConfigError(
+            f"{section.name(key)} must be a folder of images when "
+            f"{section.name('source')} is folder, but got {value!r}"
+        )
+    return Path(value)
+
+
+def _read_length(section: Section) -> tuple[float | None, int | None]:
+    epochs, iterations = section.has("epochs"), section.has("iterations")
+    if epochs == iterations:
+        raise ConfigError(
+            f"{section.path} needs either epochs or iterations, "
+            f"but got {'both' if epochs else 'neither'}"
+        )
+    if epochs:
+        return section.number("epochs", above=0), None
+    return None, section.integer("iterations")
+
+
+def _read_pretrain(section: Section) -> StageSettings:
+    epochs, iterations = _read_length(section)
+    stage = StageSettings(
+        epochs=epochs,
+        iterations=iterations,
+        minibatch=section.integer("minibatch", 8),
+        patch=section.integer("patch", 40),
+        learning_rate=section.number("learning_rate", 1e-4, above=0),
+        w_mse=section.number("w_mse", 1.0, above=0),
+        decay_at=section.numbers("decay_at", (0.5,)),
+        decay_factor=section.number("decay_factor", 0.1, above=0),
+    )
+    section.finish()
+    return stage
+
+
+def _read_finetune(section: Section) -> StageSettings:
+    epochs, iterations = _read_length(section)
+    discriminator = section.section("discriminator")
+    stage = StageSettings(
+        epochs=epochs,
+        iterations=iterations,
+        minibatch=section.integer("minibatch", 8),
+        patch=section.integer("patch", 40),
+        learning_rate=section.number("learning_rate", 1e-4, above=0),
+        w_mse=section.number("w_mse", 0.01, least=0),
+        w_perceptual=section.number("w_perceptual", 0.1, least=0),
+        w_adversarial=section.number("w_adversarial", 0.001, least=0),
+        w_style=section.number("w_style", 10.0, least=0),
+        decay_at=section.numbers("decay_at", (0.5,)),
+        decay_factor=section.number("decay_factor", 0.1, above=0),
+        ema=section.number("ema", 0.0, least=0, below=1),
+        discriminator=DiscriminatorSettings(
+            base=discriminator.integer("base", 64),
+            head=discriminator.choice("head", ("dense", "gap"), "dense"),
+        ),
+    )
+    discriminator.finish()
+    section.finish()
+    return stage
+
+
+def _with_params(section: Section, params: Mapping[str, Any]) -> Section:
+    """Return the section `finetune` with the values of a trial in their places."""
+    given = Section(params, "params")
+    for key in TRIAL_PARAMS:
+        given.take(key)
+    given.finish()
+    merged = dict(section.values)
+    if "epochs" in params or "iterations" in params:
+        merged.pop("epochs", None)
+        merged.pop("iterations", None)
+    return Section({**merged, **params}, section.path, overridden=params)
+
+
+def _read_features(section: Section) -> FeatureSettings:
+    default = FeatureSettings()
+    kind = section.choice("kind", ("random_vgg19", "vgg19"), default.kind)
+    file = section.take("file")
+    if (kind == "vgg19") != isinstance(file, str | Path):
+        rule = "is needed with" if kind == "vgg19" else "is only for"
+        raise ConfigError(
+            f"{section.name('file')} {rule} {section.name('kind')}: vgg19, "
+            f"but got {file!r}"
+        )
+    features = FeatureSettings(
+        kind=kind,
+        file=Path(file) if file is not None else None,
+        width_divisor=section.choice(
+            "width_divisor", (1, 2, 4, 8, 16, 32) if kind != "vgg19" else (1,), 1
+        ),
+        taps=_read_taps(section, default.taps),
+        normalize_taps=section.flag("normalize_taps", default.normalize_taps),
+        seed=section.integer("seed", default.seed, least=0),
+    )
+    section.finish()
+    return features
+
+
+def _read_taps(section: Section, default: Sequence[str]) -> tuple[str, ...]:
+    taps = section.strict_list("taps", default)
+    known = [tap for tap in TAPS if tap in taps]
+    if not taps or known != taps:
+        raise ConfigError(
+            f"{section.name('taps')} must be some of {', '.join(TAPS)} in this order, "
+            f"but got {taps!r}"
+        )
+    return tuple(taps)
+
+
+def _read_abort(section: Section) -> float | None:
+    limit = section.number("max_rmse", above=0) if section.has("max_rmse") else None
+    section.finish()
+    return limit
+
+
+def _check_stage(name: str, stage: StageSettings, settings: Settings) -> None:
+    """Check what two keys of a stage mean together."""
+    if all(getattr(stage, weight) == 0 for weight in _WEIGHTS):
+        raise ConfigError(f"{name}: {', '.join(_WEIGHTS)} must not all be 0")
+    size = stage.patch * settings.scale
+    found = f"{name}.patch {stage.patch} times scale {settings.scale} gives {size}"
+    dense = stage.discriminator.head == "dense"
+    if stage.w_adversarial > 0 and dense and size % _DENSE_HEAD_STRIDE:
+        raise ConfigError(
+            f"{found} pixels, which must be a multiple of {_DENSE_HEAD_STRIDE} for "
+            f"{name}.discriminator.head: dense; change the patch, or use head: gap"
+        )
+    if stage.w_adversarial > 0 and size < _DENSE_HEAD_STRIDE:
+        raise ConfigError(
+            f"{found} pixels, but the discriminator needs {_DENSE_HEAD_STRIDE}"
+        )
+    deepest = settings.features.taps[-1]
+    least = 2 ** (TAPS.index(deepest) + 1)
+    if stage.uses_features and size < least:
+        raise ConfigError(
+            f"{found} pixels, but {deepest} of features.taps needs {least}; "
+            "leave out the deepest taps, or enlarge the patch"
+        )

@@ -1,0 +1,229 @@
+"""Images of a training: where they are, that they fit, and their low resolution copies.
+
+No torch here, so that a configuration and its images can be checked quickly. Low
+resolution images are made once from the originals with the MATLAB-like bicubic rule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from collinear.dbpn.config import DataSettings, Settings
+from collinear.dbpn.files import digest_of
+from collinear.quality.images import (
+    ImageError,
+    RgbImage,
+    read_bytes,
+    read_image,
+    size_of,
+)
+from collinear.quality.resize import resize_bicubic_uint8
+from collinear.quality.score import ScoreError, check_size
+
+BUILTIN = {
+    "astronaut": ("skimage", "data/astronaut.png"),
+    "coffee": ("skimage", "data/coffee.png"),
+    "rocket": ("skimage", "data/rocket.jpg"),
+    "motorcycle_left": ("skimage", "data/motorcycle_left.png"),
+    "hubble_deep_field": ("skimage", "data/hubble_deep_field.jpg"),
+    "chelsea": ("skimage", "data/chelsea.png"),
+    "china": ("sklearn", "datasets/images/china.jpg"),
+    "flower": ("sklearn", "datasets/images/flower.jpg"),
+}
+"""Photographs inside installed packages: package and file. They are never copied."""
+BUILTIN_TRAIN = (
+    "astronaut",
+    "coffee",
+    "rocket",
+    "motorcycle_left",
+    "hubble_deep_field",
+    "china",
+)
+BUILTIN_EVALUATION = ("chelsea", "flower")
+
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+_LQ_RECIPE = "bicubic-1"
+"""Part of the data digest: change it when low resolution images change."""
+
+
+class DataError(ValueError):
+    """Images that do not fit; the message names the image and the rule."""
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One original on disk.
+
+    Attributes:
+        stem: Its name without folder and suffix.
+        path: The file.
+        width: Pixels, before the crop to a multiple of the scale.
+        height: Pixels, likewise.
+        sha256: Digest of the file.
+    """
+
+    stem: str
+    path: Path
+    width: int
+    height: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ImagePair:
+    """An original and its low resolution copy.
+
+    Attributes:
+        stem: Name of the image.
+        gt: Original, (scale h, scale w, 3), uint8.
+        lq: Low resolution copy, (h, w, 3), uint8.
+    """
+
+    stem: str
+    gt: RgbImage
+    lq: RgbImage
+
+
+@dataclass(frozen=True)
+class ImageSets:
+    """The files of a configuration, checked."""
+
+    train: tuple[ImageFile, ...]
+    evaluation: tuple[ImageFile, ...]
+
+
+def list_images(settings: Settings) -> ImageSets:
+    """Find and check the images of a configuration by header and content digest.
+
+    Returns:
+        Training and evaluation images, sorted by name (builtin: in the given order).
+
+    Raises:
+        DataError: No images, names twice, an image in both sets or smaller than a
+            patch.
+        ImageError: An image is not 8-bit RGB or cannot be read.
+        ScoreError: An evaluation image is too small to be scored.
+    """
+    train = _describe(_paths(settings.data, "train"))
+    evaluation = _describe(_paths(settings.data, "evaluation"))
+    _check_overlap(train, evaluation)
+    largest = max(settings.pretrain.patch, settings.finetune.patch)
+    for image in train:
+        _check_patch(image, largest, settings.scale)
+    for image in evaluation:
+        scale = settings.scale
+        size = (image.height // scale * scale, image.width // scale * scale)
+        check_size(str(image.path), size)
+    return ImageSets(train, evaluation)
+
+
+def data_digest(images: Sequence[ImageFile], scale: int) -> str:
+    """Return the digest of a set of images and of what is made from them."""
+    return digest_of(
+        [_LQ_RECIPE, scale, [[image.stem, image.sha256] for image in images]]
+    )
+
+
+def load_pairs(images: Sequence[ImageFile], scale: int) -> list[ImagePair]:
+    """Read images and make their low resolution copies, in the given order."""
+    # Decoding and numpy's loops release the interpreter lock.
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda image: load_pair(image, scale), images))
+
+
+def load_pair(image: ImageFile, scale: int) -> ImagePair:
+    """Read one image, crop it to a multiple of the scale and shrink it."""
+    gt = crop_to_multiple(read_image(image.path), scale)
+    size = (gt.shape[0] // scale, gt.shape[1] // scale)
+    return ImagePair(image.stem, gt, resize_bicubic_uint8(gt, size=size))
+
+
+def crop_to_multiple(image: RgbImage, scale: int) -> RgbImage:
+    """Cut the lower and right border so that both sides are multiples of the scale."""
+    height, width = (side // scale * scale for side in image.shape[:2])
+    return image[:height, :width]
+
+
+def builtin_path(name: str) -> Path:
+    """Return the file of a builtin photograph.
+
+    Raises:
+        DataError: The name is unknown, or its package is not installed.
+    """
+    if name not in BUILTIN:
+        raise DataError(
+            f"builtin photographs are {', '.join(BUILTIN)}, but got {name!r}"
+        )
+    package, file = BUILTIN[name]
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise DataError(f"photograph {name!r} needs the package {package}")
+    return Path(spec.origin).parent / file
+
+
+def _paths(data: DataSettings, kind: str) -> list[Path]:
+    chosen = data.train if kind == "train" else data.evaluation
+    if data.source == "builtin":
+        default = BUILTIN_TRAIN if kind == "train" else BUILTIN_EVALUATION
+        names = default if chosen is None else chosen
+        assert isinstance(names, tuple)
+        return [builtin_path(name) for name in names]
+    assert isinstance(chosen, Path)
+    if not chosen.is_dir():
+        raise DataError(f"data.{kind}: {chosen} is not a folder")
+    found = sorted(
+        path for path in chosen.iterdir() if path.suffix.lower() in _SUFFIXES
+    )
+    if not found:
+        raise DataError(f"data.{kind}: {chosen} has no .png, .jpg or .jpeg file")
+    return found
+
+
+def _describe(paths: Sequence[Path]) -> tuple[ImageFile, ...]:
+    with ThreadPoolExecutor() as pool:
+        images = tuple(pool.map(_describe_one, paths))
+    seen: dict[str, Path] = {}
+    for image in images:
+        key = image.stem.casefold()
+        if key in seen:
+            raise DataError(
+                f"{image.path}: names of images must differ in more than case and "
+                f"suffix, but {seen[key]} has the same; rename one"
+            )
+        seen[key] = image.path
+    return images
+
+
+def _describe_one(path: Path) -> ImageFile:
+    content = read_bytes(path)
+    width, height = size_of(content, path)
+    digest = hashlib.sha256(content).hexdigest()
+    return ImageFile(path.stem, path, width, height, digest)
+
+
+def _check_overlap(train: Sequence[ImageFile], evaluation: Sequence[ImageFile]) -> None:
+    known = {image.sha256: image.path for image in train}
+    for image in evaluation:
+        if image.sha256 in known:
+            raise DataError(
+                f"{image.path}: an evaluation image must not be trained on, "
+                f"but {known[image.sha256]} has the same content"
+            )
+
+
+def _check_patch(image: ImageFile, patch: int, scale: int) -> None:
+    if min(image.width, image.height) // scale < patch:
+        raise DataError(
+            f"{image.path}: a training image needs {patch * scale} pixels a side for "
+            f"patch {patch} at scale {scale}, but got {image.width} x {image.height}; "
+            "take a smaller patch, or remove the image"
+        )
+
+
+IMAGE_ERRORS = (DataError, ImageError, ScoreError)
+"""What images can do wrong."""

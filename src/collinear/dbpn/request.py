@@ -1,0 +1,54 @@
+"""The file that a command gets with --config."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from collinear.dbpn.config import Settings, load_settings
+from collinear.dbpn.section import ConfigError, Section
+
+THREADS_VARIABLE = "COLLINEAR_THREADS"
+
+
+def read_request(path: Path) -> Settings:
+    """Read `{"settings": {...}, "params": {...}, "threads": 1}`.
+
+    Args:
+        path: A JSON file. `params` may be missing; `threads` too, then the environment
+            variable COLLINEAR_THREADS decides, and 1 without it.
+
+    Raises:
+        ConfigError: The file cannot be read, is not JSON, or breaks a rule.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(
+            f"--config {path}: cannot be read ({error.strerror})"
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"--config {path}: is not JSON ({error})") from error
+    try:
+        return _settings_of(content)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _settings_of(content: Any) -> Settings:
+    top = Section(content)
+    if not top.has("settings"):
+        raise ConfigError("the key settings is needed, but is not given")
+    threads = top.take("threads", os.environ.get(THREADS_VARIABLE))
+    settings, params = top.take("settings"), top.take("params", {})
+    top.finish()
+    return load_settings(settings, params, _thread_count(threads))
+
+
+def _thread_count(value: Any) -> Any:
+    """Turn the text of an environment variable into a number, if it is one."""
+    if value is None:
+        return 1
+    return int(value) if isinstance(value, str) and value.isdigit() else value

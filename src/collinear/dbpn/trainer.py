@@ -1,0 +1,343 @@
+"""One trainer for both stages: pretraining is fine-tuning with one term.
+
+The step of the adversarial training is a lean one: the generator runs forward once, the
+discriminator sees its detached output, neither the discriminator nor the feature
+network collects gradients in the generator's step, and originals run without a graph.
+The discriminator runs on originals and super-resolved images one after the other,
+because its normalisation is over a minibatch.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from collinear.dbpn.discriminator import Discriminator
+from collinear.dbpn.features import build_features
+from collinear.dbpn.files import derive_seed
+from collinear.dbpn.losses import (
+    TERMS,
+    discriminator_error,
+    generator_terms,
+    weighted_sum,
+)
+from collinear.dbpn.model import DBPN
+from collinear.dbpn.patches import Patch, plan_patches
+from collinear.dbpn.pixels import as_tensor, normalise, to_levels
+from collinear.dbpn.task import Task
+
+COLUMNS = ("iteration", "epoch", "learning_rate", "loss", *TERMS, "discriminator")
+"""Columns of the learning curve; `rmse` (grey levels, RGB, minibatch) follows them."""
+
+_CURVE_ROWS = 200
+_NEVER = -1
+
+
+class Trainer:
+    """The networks of a training and their updates.
+
+    Attributes:
+        task: What is trained.
+        step: Updates done.
+        generator: The network in training.
+        average: Its moving average, or None.
+        discriminator: None when the adversarial weight is 0.
+        features: None when no term needs them.
+        curve: Rows of the learning curve so far.
+        seconds: Training time so far.
+    """
+
+    def __init__(self, task: Task, device: torch.device) -> None:
+        self.task = task
+        self.device = device
+        self.step = 0
+        self.seconds = 0.0
+        self.curve: list[list[float | None]] = []
+        stage = task.stage_settings
+        self._images = [
+            (as_tensor(pair.lq).to(device), as_tensor(pair.gt).to(device))
+            for pair in task.images
+        ]
+        self.generator = self._build_generator().to(device)
+        self.average = copy.deepcopy(self.generator) if stage.ema > 0 else None
+        self.discriminator = self._build_discriminator()
+        self.features = (
+            build_features(task.settings.features).to(device)
+            if stage.uses_features
+            else None
+        )
+        self._optimizer = _adam(self.generator, stage.learning_rate)
+        self._optimizer_d = (
+            _adam(self.discriminator, stage.learning_rate)
+            if self.discriminator is not None
+            else None
+        )
+        self._first_bad = torch.full((), _NEVER, dtype=torch.int64, device=device)
+
+    def update(self) -> None:
+        """Do one update; the learning curve gets a row when one is due."""
+        task = self.task
+        lq, gt = self._minibatch()
+        self._set_learning_rate()
+        with self._autocast():
+            sr = self.generator(lq)
+        loss_d = self._update_discriminator(sr.detach(), gt)
+        with self._autocast():
+            terms = generator_terms(
+                sr,
+                gt,
+                task.stage_settings,
+                features=self.features,
+                discriminator=self.discriminator,
+            )
+        loss = weighted_sum(terms, task.stage_settings)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        self._update_average()
+        self._watch(loss, loss_d)
+        self.step += 1
+        if self.row_due:
+            self._add_row(sr.detach(), gt, terms, loss, loss_d)
+
+    @property
+    def row_due(self) -> bool:
+        """Whether the learning curve has a row for the current step."""
+        every = max(1, self.task.iterations // _CURVE_ROWS)
+        return self.step % every == 0 or self.step in (1, self.task.iterations)
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the update after `step` updates."""
+        stage = self.task.stage_settings
+        passed = sum(
+            self.step >= share * self.task.iterations for share in stage.decay_at
+        )
+        return stage.learning_rate * stage.decay_factor**passed
+
+    def epochs(self, step: int) -> float:
+        """Return the passes over the training images after some updates."""
+        return step * self.task.stage_settings.minibatch / len(self.task.images)
+
+    def trouble(self) -> tuple[int, str] | None:
+        """Return (iteration, reason) when the training has diverged."""
+        first = int(self._first_bad)
+        if first != _NEVER:
+            return first + 1, f"the loss is not finite at iteration {first + 1}"
+        limit = self.task.settings.max_rmse
+        rmse = self.curve[-1][-1] if self.curve else None
+        if limit is not None and rmse is not None and not rmse <= limit:
+            iteration = int(self.curve[-1][0] or 0)
+            return iteration, (
+                f"the RMSE of the minibatch is {rmse:.4g} at iteration {iteration}, "
+                f"above abort.max_rmse {limit:g}"
+            )
+        if self.step == self.task.iterations and not self._result_is_finite():
+            return self.step, f"the weights are not finite at iteration {self.step}"
+        return None
+
+    @property
+    def result(self) -> DBPN:
+        """The network to keep: the moving average if there is one."""
+        return self.generator if self.average is None else self.average
+
+    def state(self) -> dict[str, Any]:
+        """Return all that changes during the training, for `state.save_state`."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "first_bad": int(self._first_bad),
+            "curve": self.curve,
+            "g": self.generator.state_dict(),
+            "ema": _state_of(self.average),
+            "d": _state_of(self.discriminator),
+            "opt_g": self._optimizer.state_dict(),
+            "opt_d": _state_of(self._optimizer_d),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state of the same training."""
+        self.step = state["step"]
+        self.seconds = state["seconds"]
+        self.curve = state["curve"]
+        self._first_bad.fill_(state["first_bad"])
+        self.generator.load_state_dict(state["g"])
+        self._optimizer.load_state_dict(state["opt_g"])
+        if self.average is not None:
+            self.average.load_state_dict(state["ema"])
+        if self.discriminator is not None and self._optimizer_d is not None:
+            self.discriminator.load_state_dict(state["d"])
+            self._optimizer_d.load_state_dict(state["opt_d"])
+
+    def _build_generator(self) -> DBPN:
+        task = self.task
+        with _seeded(task, "generator"):
+            network = DBPN(task.settings.scale, task.settings.model)
+        if task.init is not None:
+            network.load_state_dict(task.init.generator)
+        return network
+
+    def _build_discriminator(self) -> Discriminator | None:
+        stage = self.task.stage_settings
+        if stage.w_adversarial == 0:
+            return None
+        with _seeded(self.task, "discriminator"):
+            size = stage.patch * self.task.settings.scale
+            return Discriminator(stage.discriminator, size).to(self.device)
+
+    def _minibatch(self) -> tuple[Tensor, Tensor]:
+        """Return normalised lq (n, 3, p, p) and gt (n, 3, s p, s p)."""
+        task = self.task
+        patches = plan_patches(
+            task.seed,
+            task.stage,
+            self.step,
+            minibatch=task.stage_settings.minibatch,
+            patch=task.stage_settings.patch,
+            sizes=[pair.lq.shape[:2] for pair in task.images],
+        )
+        return self._stack(patches, 0, 1), self._stack(patches, 1, task.settings.scale)
+
+    def _stack(self, patches: Sequence[Patch], kind: int, factor: int) -> Tensor:
+        side = self.task.stage_settings.patch * factor
+        cut = [
+            oriented_crop(
+                self._images[patch.image][kind],
+                patch.top * factor,
+                patch.left * factor,
+                side,
+                patch.orientation,
+            )
+            for patch in patches
+        ]
+        return normalise(torch.stack(cut))
+
+    def _autocast(self) -> torch.autocast:
+        enabled = self.task.settings.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+
+    def _set_learning_rate(self) -> None:
+        for optimizer in (self._optimizer, self._optimizer_d):
+            if optimizer is not None:
+                for group in optimizer.param_groups:
+                    group["lr"] = self.learning_rate
+
+    def _update_discriminator(self, sr: Tensor, gt: Tensor) -> Tensor | None:
+        network, optimizer = self.discriminator, self._optimizer_d
+        if network is None or optimizer is None:
+            return None
+        network.requires_grad_(True)
+        with self._autocast():
+            loss = discriminator_error(network(gt), network(sr))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        network.requires_grad_(False)
+        return loss.detach()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        if self.average is not None:
+            share = 1 - self.task.stage_settings.ema
+            ours: list[Tensor] = list(self.average.parameters())
+            torch._foreach_lerp_(ours, list(self.generator.parameters()), share)
+
+    def _watch(self, *losses: Tensor | None) -> None:
+        """Note the first update with a loss that is not finite, without a wait."""
+        found = [loss.detach() for loss in losses if loss is not None]
+        bad = ~torch.isfinite(torch.stack(found)).all() & (self._first_bad == _NEVER)
+        self._first_bad.masked_fill_(bad, self.step)
+
+    @torch.no_grad()
+    def _add_row(
+        self,
+        sr: Tensor,
+        gt: Tensor,
+        terms: dict[str, Tensor],
+        loss: Tensor,
+        loss_d: Tensor | None,
+    ) -> None:
+        rmse = (to_levels(sr) - to_levels(gt)).square().mean().sqrt()
+        values = [loss, *(terms.get(name) for name in TERMS), loss_d, rmse]
+        rate = self._optimizer.param_groups[0]["lr"]
+        row = [float(self.step), self.epochs(self.step), float(rate)]
+        self.curve.append([*row, *(None if v is None else float(v) for v in values)])
+
+    def _result_is_finite(self) -> bool:
+        return all(bool(torch.isfinite(p).all()) for p in self.result.parameters())
+
+
+def oriented_crop(
+    image: Tensor, top: int, left: int, side: int, orientation: int
+) -> Tensor:
+    """Cut a square out of (3, h, w); 0 to 3 are its turns, 4 to 7 the same mirrored."""
+    crop = image[:, top : top + side, left : left + side]
+    turned = torch.rot90(crop, orientation % 4, (1, 2))
+    return turned.flip(2) if orientation >= 4 else turned
+
+
+def train(
+    trainer: Trainer,
+    *,
+    save: Callable[[Trainer], None],
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Update until the training is over, has diverged, or is asked to stop.
+
+    Args:
+        trainer: The training; it goes on from its step.
+        save: Stores its state; called every `save_every` updates and on a stop.
+        should_stop: Asked after each update.
+
+    Returns:
+        Whether the training is over. If not, it has been saved.
+    """
+    clock = _Clock(trainer)
+    while trainer.step < trainer.task.iterations:
+        trainer.update()
+        saving = trainer.step % trainer.task.settings.save_every == 0
+        if (trainer.row_due or saving) and trainer.trouble():
+            break
+        stopping = trainer.step < trainer.task.iterations and should_stop()
+        if saving or stopping:
+            clock.update()
+            save(trainer)
+        if stopping:
+            return False
+    clock.update()
+    return True
+
+
+class _Clock:
+    """Adds the time since its last update to the trainer's seconds."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._last = time.monotonic()
+
+    def update(self) -> None:
+        now = time.monotonic()
+        self._trainer.seconds += now - self._last
+        self._last = now
+
+
+def _adam(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
+    return torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+
+
+def _state_of(part: Any) -> dict[str, Any] | None:
+    return None if part is None else part.state_dict()
+
+
+@contextmanager
+def _seeded(task: Task, purpose: str) -> Iterator[None]:
+    """Seed torch's own generator for a block, and put it back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(task.seed, task.stage, purpose))
+        yield

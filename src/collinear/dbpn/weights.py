@@ -1,0 +1,137 @@
+"""Files of generator weights: tensors, architecture and where they came from."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from collinear.dbpn.config import ModelSettings, as_json
+from collinear.dbpn.files import write_atomically
+from collinear.dbpn.model import DBPN
+
+FORMAT = "collinear-dbpn-weights-1"
+
+
+class WeightsError(ValueError):
+    """Weights that cannot be used; the message names the file and the rule."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of a generator.
+
+    Attributes:
+        scale: Factor of enlargement.
+        model: Shape of the network.
+        generator: Tensors by name.
+        metadata: Where they came from: stage, seed, digests, versions.
+    """
+
+    scale: int
+    model: ModelSettings
+    generator: dict[str, Tensor]
+    metadata: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of names, shapes and values, independent of the file's form."""
+        state = hashlib.sha256()
+        for name, value in sorted(self.generator.items()):
+            state.update(f"{name}:{tuple(value.shape)}:".encode())
+            state.update(value.detach().cpu().float().numpy().tobytes())
+        return state.hexdigest()
+
+    def build(self) -> DBPN:
+        """Return the network with these weights, on the CPU, for inference.
+
+        Raises:
+            WeightsError: The tensors are not those of the architecture.
+        """
+        network = DBPN(self.scale, self.model)
+        try:
+            network.load_state_dict(self.generator)
+        except RuntimeError as error:
+            raise WeightsError(
+                f"weights do not fit their own record: {error}"
+            ) from error
+        return network.eval().requires_grad_(False)
+
+
+def save_weights(path: Path, weights: Weights) -> None:
+    """Write weights atomically, loadable with `weights_only=True`."""
+    content = {
+        "format": FORMAT,
+        "architecture": architecture(weights.scale, weights.model),
+        "generator": {k: v.detach().cpu() for k, v in weights.generator.items()},
+        "metadata": weights.metadata,
+    }
+    write_atomically(path, lambda file: torch.save(content, file))
+
+
+def load_weights(path: Path) -> Weights:
+    """Read a file of `save_weights`.
+
+    Raises:
+        WeightsError: It is missing, damaged, or of another format.
+    """
+    content = load_tensors(path)
+    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, Mapping) else None
+        raise WeightsError(
+            f"{path}: weights must have format {FORMAT}, but got {found!r}"
+        )
+    shape = dict(content["architecture"])
+    scale = shape.pop("scale")
+    return Weights(
+        scale, ModelSettings(**shape), content["generator"], content["metadata"]
+    )
+
+
+def load_tensors(path: Path) -> Any:
+    """Read a file of torch without running code that it may hold.
+
+    Raises:
+        WeightsError: It is missing, or not such a file.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: no such file") from error
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{path}: is not a file of weights ({first})") from error
+
+
+def check_architecture(
+    weights: Weights, scale: int, model: ModelSettings, path: Path
+) -> None:
+    """Check that weights fit a configuration.
+
+    Raises:
+        WeightsError: They are of another architecture; both are named.
+    """
+    ours, theirs = (
+        architecture(scale, model),
+        architecture(weights.scale, weights.model),
+    )
+    if ours != theirs:
+        raise WeightsError(
+            f"{path}: the weights are of architecture {_shown(theirs)}, "
+            f"but the settings ask for {_shown(ours)}"
+        )
+
+
+def architecture(scale: int, model: ModelSettings) -> dict[str, Any]:
+    """Return what decides the shapes of all tensors, and what they mean."""
+    return {"scale": scale, **as_json(model)}
+
+
+def _shown(shape: Mapping[str, Any]) -> str:
+    return "(" + ", ".join(f"{key} {value}" for key, value in shape.items()) + ")"
