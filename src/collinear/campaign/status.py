@@ -8,6 +8,8 @@ from pathlib import Path
 
 from collinear.campaign.clocks import Job, read_jobs
 from collinear.campaign.config import Campaign
+from collinear.campaign.digests import search_digest
+from collinear.campaign.journal import Journal
 from collinear.campaign.steps import journal_of
 from collinear.search import Goal, History, Result
 
@@ -23,6 +25,7 @@ class CampaignStatus:
         outcomes: Number of trials by outcome; `infeasible` counts done trials that
             break a limit.
         incumbent: The best feasible trial so far, or None.
+        finished: Whether every lane has ended.
         seconds_left: Time until the budget is spent at the rate seen so far, or None
             before there is a rate. The search may end earlier.
     """
@@ -32,12 +35,14 @@ class CampaignStatus:
     pending: int
     outcomes: dict[str, int]
     incumbent: Result | None
+    finished: bool
     seconds_left: float | None
 
 
 def read_status(campaign: Campaign, root: Path) -> CampaignStatus:
     """Reads the journal and the clocks of a campaign."""
-    history = journal_of(root).history()
+    journal = journal_of(root)
+    history = journal.history()
     told = len(history.results)
     return CampaignStatus(
         campaign=campaign,
@@ -45,7 +50,18 @@ def read_status(campaign: Campaign, root: Path) -> CampaignStatus:
         pending=len(history.pending),
         outcomes=count_outcomes(history, campaign.goal),
         incumbent=history.incumbent(campaign.goal),
+        finished=_is_finished(campaign, journal),
         seconds_left=_seconds_left(read_jobs(root), told, campaign.max_trials),
+    )
+
+
+def _is_finished(campaign: Campaign, journal: Journal) -> bool:
+    """The last batch of every lane is empty, under the search settings of today."""
+    last = {e["lane"]: e for e in journal.entries() if "trials" in e}
+    search = search_digest(campaign)
+    return all(
+        lane in last and not last[lane]["trials"] and last[lane]["search"] == search
+        for lane in campaign.lane_names
     )
 
 
@@ -111,6 +127,8 @@ def status_line(status: CampaignStatus) -> str:
     trouble = {n: c for n, c in status.outcomes.items() if n != "done"}
     if trouble:
         parts.append(", ".join(f"{count} {name}" for name, count in trouble.items()))
-    if status.seconds_left:
+    if status.finished:
+        parts.append("finished")
+    elif status.seconds_left:
         parts.append(f"at most {describe_time(status.seconds_left)} left")
     return "; ".join(parts)

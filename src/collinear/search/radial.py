@@ -3,7 +3,8 @@
 `radial` is P_2024B of DSICE 1.0.1 (Kogakuin-HPCL) without its two defects: a line of
 three points could block it for ever, and one batch could hold a point twice.
 `levelled` is our reading of the parallel search of the 2022 reports, whose program is
-not public; it reproduces their counts (363 trials in 27 batches, up to 50 at once).
+not public; simulated runs come near their counts (363 trials in 27 batches of at most
+50).
 """
 
 from __future__ import annotations
