@@ -70,7 +70,11 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--config", type=Path, required=True)
         return command
 
-    add("check", "check settings and images")
+    command = add("check", "check settings and images")
+    command.add_argument("--init", type=Path, help="weights to start from")
+    command.add_argument(
+        "--settings-only", action="store_true", help="leave the images alone"
+    )
     for name in STAGES:
         command = add(name, f"{name} a generator")
         command.add_argument("--init", type=Path, help="weights to start from")
@@ -96,7 +100,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> int:
     settings = read_request(options.config)
+    if options.settings_only:
+        sys.stdout.write("ok: settings\n")
+        return 0
     images = list_images(settings)
+    if options.init is not None:
+        from collinear.dbpn.weights import check_architecture, load_weights
+
+        weights = load_weights(options.init)
+        check_architecture(weights, settings.scale, settings.model, options.init)
     if settings.features.kind == "vgg19" and settings.finetune.uses_features:
         from collinear.dbpn.features import check_feature_file
 

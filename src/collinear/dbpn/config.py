@@ -58,7 +58,8 @@ class DataSettings:
     Attributes:
         source: "builtin" (photographs of installed packages) or "folder".
         train: Folder of originals, or names of builtin photographs; None: the default.
-        evaluation: The same for the images that are scored.
+        evaluation: The images that are scored: a folder of originals, or names of
+            builtin photographs; None: the default of `source` builtin.
         cache: Folder where decoded training images are kept between runs.
     """
 
@@ -157,7 +158,10 @@ class Settings:
 
 
 def load_settings(
-    mapping: object, params: Mapping[str, Any] | None = None, threads: int = 1
+    mapping: object,
+    params: Mapping[str, Any] | None = None,
+    threads: int = 1,
+    scoring: object = None,
 ) -> Settings:
     """Check a mapping of settings and return them typed.
 
@@ -165,6 +169,7 @@ def load_settings(
         mapping: The settings, as YAML or JSON gives them.
         params: Values of a trial; they replace keys of `finetune`.
         threads: Threads of the numerics, part of what makes a training reproducible.
+        scoring: What changes scores and no training: `evaluation`.
 
     Returns:
         The settings.
@@ -178,7 +183,9 @@ def load_settings(
     settings = Settings(
         scale=int(scale),
         model=_read_model(top.section("model")),
-        data=_read_data(top.section("data")),
+        data=_read_data(
+            top.section("data"), Section({} if scoring is None else scoring, "scoring")
+        ),
         pretrain=_read_pretrain(top.section("pretrain")),
         finetune=_read_finetune(_with_params(top.section("finetune"), params or {})),
         features=_read_features(top.section("features")),
@@ -239,20 +246,38 @@ def _read_model(section: Section) -> ModelSettings:
     return model
 
 
-def _read_data(section: Section) -> DataSettings:
+def _read_data(section: Section, scoring: Section) -> DataSettings:
     source = section.choice("source", ("builtin", "folder"), "builtin")
     read = _read_names if source == "builtin" else _read_folder
     cache = section.take("cache")
     if cache is not None and not isinstance(cache, str | Path):
         raise ConfigError(f"{section.name('cache')} must be a folder, got {cache!r}")
+    if section.has("evaluation"):
+        raise ConfigError(
+            f"{section.name('evaluation')} belongs into scoring.evaluation: other "
+            "evaluation images change scores, but no training"
+        )
     data = DataSettings(
         source=source,
         train=read(section, "train"),
-        evaluation=read(section, "evaluation"),
+        evaluation=_read_evaluation(scoring, source),
         cache=Path(cache) if cache is not None else None,
     )
     section.finish()
+    scoring.finish()
     return data
+
+
+def _read_evaluation(scoring: Section, source: str) -> Path | tuple[str, ...] | None:
+    """Read a folder or names; only builtin photographs have a default."""
+    if isinstance(scoring.take("evaluation"), str | Path):
+        return _read_folder(scoring, "evaluation")
+    if source == "folder" and not scoring.has("evaluation"):
+        raise ConfigError(
+            f"{scoring.name('evaluation')} is needed when data.source is folder, but "
+            "is not given; name a folder of images or a list of builtin photographs"
+        )
+    return _read_names(scoring, "evaluation")
 
 
 def _read_names(section: Section, key: str) -> tuple[str, ...] | None:
@@ -271,8 +296,7 @@ def _read_folder(section: Section, key: str) -> Path:
     value = section.take(key)
     if not isinstance(value, str | Path) or not str(value):
         raise ConfigError(
-            f"{section.name(key)} must be a folder of images when "
-            f"{section.name('source')} is folder, but got {value!r}"
+            f"{section.name(key)} must be a folder of images, but got {value!r}"
         )
     return Path(value)
 

@@ -167,20 +167,20 @@ def builtin_path(name: str) -> Path:
 
 
 def _paths(data: DataSettings, kind: str) -> list[Path]:
-    chosen = data.train if kind == "train" else data.evaluation
-    if data.source == "builtin":
-        default = BUILTIN_TRAIN if kind == "train" else BUILTIN_EVALUATION
-        names = default if chosen is None else chosen
-        assert isinstance(names, tuple)
-        return [builtin_path(name) for name in names]
-    assert isinstance(chosen, Path)
+    train = kind == "train"
+    chosen = data.train if train else data.evaluation
+    if chosen is None:
+        chosen = BUILTIN_TRAIN if train else BUILTIN_EVALUATION
+    if isinstance(chosen, tuple):
+        return [builtin_path(name) for name in chosen]
+    key = "data.train" if train else "scoring.evaluation"
     if not chosen.is_dir():
-        raise DataError(f"data.{kind}: {chosen} is not a folder")
+        raise DataError(f"{key}: {chosen} is not a folder")
     found = sorted(
         path for path in chosen.iterdir() if path.suffix.lower() in _SUFFIXES
     )
     if not found:
-        raise DataError(f"data.{kind}: {chosen} has no .png, .jpg or .jpeg file")
+        raise DataError(f"{key}: {chosen} has no .png, .jpg or .jpeg file")
     return found
 
 

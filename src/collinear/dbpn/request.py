@@ -14,11 +14,12 @@ THREADS_VARIABLE = "COLLINEAR_THREADS"
 
 
 def read_request(path: Path) -> Settings:
-    """Read `{"settings": {...}, "params": {...}, "threads": 1}`.
+    """Read `{"settings": ..., "scoring": ..., "params": ..., "threads": 1}`.
 
     Args:
-        path: A JSON file. `params` may be missing; `threads` too, then the environment
-            variable COLLINEAR_THREADS decides, and 1 without it.
+        path: A JSON file. `scoring` and `params` may be missing; `threads` too, then
+            the environment variable COLLINEAR_THREADS decides, and 1 without it. With
+            `axes`, lists of values by parameter, each value is checked in its turn.
 
     Raises:
         ConfigError: The file cannot be read, is not JSON, or breaks a rule.
@@ -42,9 +43,17 @@ def _settings_of(content: Any) -> Settings:
     if not top.has("settings"):
         raise ConfigError("the key settings is needed, but is not given")
     threads = top.take("threads", os.environ.get(THREADS_VARIABLE))
-    settings, params = top.take("settings"), top.take("params", {})
+    settings, scoring = top.take("settings"), top.take("scoring", {})
+    params, axes = top.take("params", {}), Section(top.take("axes", {}), "axes")
     top.finish()
-    return load_settings(settings, params, _thread_count(threads))
+
+    def load(values: Any) -> Settings:
+        return load_settings(settings, values, _thread_count(threads), scoring)
+
+    for name in axes.values:
+        for value in axes.strict_list(name, []):
+            load({**params, name: value})
+    return load(params)
 
 
 def _thread_count(value: Any) -> Any:

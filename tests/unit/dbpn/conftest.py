@@ -50,8 +50,8 @@ def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def tiny():
     """Return a function (changes, params) -> settings of a network of toy size."""
 
-    def make(changes=None, params=None):
-        return load_settings(merge(TINY, changes or {}), params)
+    def make(changes=None, params=None, scoring=None):
+        return load_settings(merge(TINY, changes or {}), params, scoring=scoring)
 
     return make
 
@@ -87,11 +87,13 @@ def folders(tmp_path):
         for index, shape in enumerate(shapes):
             image = draw.integers(0, 256, (*shape, 3)).astype(np.uint8)
             write_png(tmp_path / kind / f"{kind}{index}.png", image)
-    return {
-        "source": "folder",
-        "train": str(tmp_path / "train"),
-        "evaluation": str(tmp_path / "evaluation"),
-    }
+    return {"source": "folder", "train": str(tmp_path / "train")}
+
+
+@pytest.fixture
+def scoring(folders, tmp_path):
+    """The evaluation images beside `folders`."""
+    return {"evaluation": str(tmp_path / "evaluation")}
 
 
 @pytest.fixture(scope="session")

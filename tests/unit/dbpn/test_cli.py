@@ -18,12 +18,13 @@ from collinear.quality.images import read_image
 
 
 @pytest.fixture
-def request_file(tmp_path, tiny_mapping, folders):
+def request_file(tmp_path, tiny_mapping, folders, scoring):
     """Return a function (changes, params) -> a config file with these settings."""
 
-    def write(changes=None, params=None, name="in.json"):
+    def write(changes=None, params=None, name="in.json", **more):
         settings = tiny_mapping({"data": folders, **(changes or {})})
-        content = {"settings": settings, "params": params or {}, "threads": 1}
+        content = {"settings": settings, "scoring": scoring, "params": params or {}}
+        content |= {"threads": 1, **more}
         (tmp_path / name).write_text(json.dumps(content))
         return str(tmp_path / name)
 
@@ -58,6 +59,31 @@ def test_check_prints_one_line(request_file, capsys):
         "ok: scale 2, 2 training and 1 evaluation images, "
         "pretrain 6 iterations, finetune 6 iterations\n"
     )
+
+
+def test_check_of_settings_alone_needs_no_images(request_file, capsys):
+    config = request_file({"data": {"source": "folder", "train": "no/such/folder"}})
+    assert main(["check", "--config", config, "--settings-only"]) == 0
+    assert main(["check", "--config", config]) == EXIT_BAD_INPUT
+    assert "data.train: no/such/folder is not a folder" in capsys.readouterr().err
+
+
+def test_check_tries_every_value_of_every_axis(request_file, capsys):
+    config = request_file(axes={"learning_rate": [1e-4], "w_style": [0.0, -1.0]})
+    assert main(["check", "--config", config]) == EXIT_BAD_INPUT
+    assert "params.w_style must be at least 0, but got -1.0" in capsys.readouterr().err
+    config = request_file(axes={"w_stile": [0.0]})
+    assert main(["check", "--config", config]) == EXIT_BAD_INPUT
+    assert "params.w_stile; did you mean w_style?" in capsys.readouterr().err
+
+
+def test_check_refuses_weights_of_another_architecture(
+    request_file, pretrained, capsys
+):
+    config = request_file({"model": {"stages": 3}})
+    init = ["--init", str(pretrained / "weights.pt")]
+    assert main(["check", "--config", config, *init]) == EXIT_BAD_INPUT
+    assert "weights.pt" in capsys.readouterr().err
 
 
 def test_check_loads_no_torch(request_file):

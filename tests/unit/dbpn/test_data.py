@@ -38,31 +38,33 @@ def test_builtin_photographs_are_there(tiny):
 
 
 def test_builtin_names_can_be_chosen(tiny):
-    images = list_images(tiny({"data": {"train": ["china"], "evaluation": ["coffee"]}}))
+    images = list_images(
+        tiny({"data": {"train": ["china"]}}, scoring={"evaluation": ["coffee"]})
+    )
     assert [image.stem for image in images.train] == ["china"]
     with pytest.raises(DataError, match="but got 'lena'"):
         builtin_path("lena")
 
 
-def test_folder_is_read_in_the_order_of_names(tiny, folders):
-    images = list_images(tiny({"data": folders}))
+def test_folder_is_read_in_the_order_of_names(tiny, folders, scoring):
+    images = list_images(tiny({"data": folders}, scoring=scoring))
     assert [image.stem for image in images.train] == ["train0", "train1"]
     assert (images.train[0].width, images.train[0].height) == (48, 40)
 
 
-def test_digest_follows_content_names_and_scale(tiny, folders):
-    before = list_images(tiny({"data": folders})).train
+def test_digest_follows_content_names_and_scale(tiny, folders, scoring):
+    before = list_images(tiny({"data": folders}, scoring=scoring)).train
     assert data_digest(before, 2) == data_digest(before, 2)
     assert data_digest(before, 2) != data_digest(before, 4)
     assert data_digest(before, 2) != data_digest(before[:1], 2)
     write_png(Path(folders["train"]) / "train1.png", noise(44, 40))
-    assert data_digest(list_images(tiny({"data": folders})).train, 2) != data_digest(
-        before, 2
-    )
+    assert data_digest(
+        list_images(tiny({"data": folders}, scoring=scoring)).train, 2
+    ) != data_digest(before, 2)
 
 
-def test_kept_arrays_equal_fresh_ones(tiny, folders, tmp_path):
-    images = list_images(tiny({"data": folders})).train
+def test_kept_arrays_equal_fresh_ones(tiny, folders, scoring, tmp_path):
+    images = list_images(tiny({"data": folders}, scoring=scoring)).train
     fresh = load_pairs(images, 2)
     for _ in range(2):  # made, then read
         kept = load_or_keep_pairs(images, 2, tmp_path / "cache")
@@ -115,16 +117,16 @@ def spoil_all(folder):
     ],
 )
 def test_images_that_do_not_fit_are_named(
-    tiny, folders, tmp_path, spoil, error, message
+    tiny, folders, scoring, tmp_path, spoil, error, message
 ):
     spoil(tmp_path)
     with pytest.raises(error, match=message):
-        list_images(tiny({"data": folders}))
+        list_images(tiny({"data": folders}, scoring=scoring))
 
 
-def test_missing_folder_is_named(tiny, folders):
+def test_missing_folder_is_named(tiny, folders, scoring):
     with pytest.raises(DataError, match="nowhere is not a folder"):
-        list_images(tiny({"data": {**folders, "train": "nowhere"}}))
+        list_images(tiny({"data": {**folders, "train": "nowhere"}}, scoring=scoring))
 
 
 def patches_of(steps, **changes):
