@@ -59,12 +59,25 @@ class Workspace:
         return self.folder / "results" / campaign
 
 
+def make_workspace(folder):
+    for name in ("workflow", "profiles", "config"):
+        shutil.copytree(REPOSITORY / name, folder / name)
+    shutil.copy(REPOSITORY / "Snakefile", folder)
+    return Workspace(folder)
+
+
 @pytest.fixture
 def workspace(tmp_path):
-    for name in ("workflow", "profiles", "config"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name)
-    shutil.copy(REPOSITORY / "Snakefile", tmp_path)
-    return Workspace(tmp_path)
+    return make_workspace(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished_smoke(tmp_path_factory):
+    """The smoke campaign, run once without disturbance. Do not change it."""
+    workspace = make_workspace(tmp_path_factory.mktemp("smoke"))
+    done = workspace.run(configfile="config/smoke.yaml")
+    assert done.returncode == 0, done.stderr
+    return workspace
 
 
 @pytest.fixture
@@ -95,7 +108,3 @@ def config():
             "settings": {"noise": 0.1},
         },
     }
-
-
-def group_of(process):
-    return os.getpgid(process.pid)

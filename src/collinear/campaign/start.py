@@ -73,7 +73,9 @@ def check_application(
             ) from error
     if done.returncode != 0:
         message = done.stderr.strip() or done.stdout.strip() or "no message"
-        raise ConfigError(f"the application refuses its settings: {message}")
+        # The file is a copy of the user's settings and already gone.
+        message = message.removeprefix("error: ").replace(f"{path}: ", "")
+        raise ConfigError(f"application: {message}")
 
 
 def check_input(campaign: Campaign) -> dict[str, Any]:
