@@ -1,6 +1,5 @@
 """A copy of the workflow in a temporary folder, and a way to run it as a user does."""
 
-import os
 import shutil
 import subprocess
 import sys

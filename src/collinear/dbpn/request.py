@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from collinear.dbpn.config import Settings, load_settings
+from collinear.dbpn.config import Settings
+from collinear.dbpn.read_settings import load_settings
 from collinear.dbpn.section import ConfigError, Section
 
 THREADS_VARIABLE = "COLLINEAR_THREADS"

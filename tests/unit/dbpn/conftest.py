@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from collinear.dbpn.config import load_settings
 from collinear.dbpn.data import ImagePair
+from collinear.dbpn.read_settings import load_settings
 from collinear.quality.images import write_png
 from collinear.quality.resize import resize_bicubic_uint8
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from collinear.dbpn.config import as_json, load_settings, warnings_of
+from collinear.dbpn.config import as_json, warnings_of
+from collinear.dbpn.read_settings import load_settings
 from collinear.dbpn.request import read_request
 from collinear.dbpn.section import ConfigError
 

@@ -1,0 +1,287 @@
+"""Reading the settings of a D-DBPN training strictly: each error names its key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from collinear.dbpn.config import (
+    SCALES,
+    STAGES,
+    TAPS,
+    DataSettings,
+    DiscriminatorSettings,
+    FeatureSettings,
+    ModelSettings,
+    Settings,
+    StageSettings,
+)
+from collinear.dbpn.section import ConfigError, Section
+
+TRIAL_PARAMS = (
+    "learning_rate",
+    "w_mse",
+    "w_perceptual",
+    "w_adversarial",
+    "w_style",
+    "epochs",
+    "iterations",
+    "minibatch",
+    "patch",
+    "decay_factor",
+    "ema",
+)
+"""Keys of `finetune` that a trial may set."""
+
+_DENSE_HEAD_STRIDE = 16
+_WEIGHTS = ("w_mse", "w_perceptual", "w_adversarial", "w_style")
+
+
+def load_settings(
+    mapping: object,
+    params: Mapping[str, Any] | None = None,
+    threads: int = 1,
+    scoring: object = None,
+) -> Settings:
+    """Check a mapping of settings and return them typed.
+
+    Args:
+        mapping: The settings, as YAML or JSON gives them.
+        params: Values of a trial; they replace keys of `finetune`.
+        threads: Threads of the numerics, part of what makes a training reproducible.
+        scoring: What changes scores and no training: `evaluation`.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ConfigError: A key is missing, unknown or out of its range, or two keys do not
+            fit; the message names the key.
+    """
+    top = Section(mapping)
+    scale = top.choice("scale", SCALES)
+    settings = Settings(
+        scale=int(scale),
+        model=_read_model(top.section("model")),
+        data=_read_data(
+            top.section("data"), Section({} if scoring is None else scoring, "scoring")
+        ),
+        pretrain=_read_pretrain(top.section("pretrain")),
+        finetune=_read_finetune(_with_params(top.section("finetune"), params or {})),
+        features=_read_features(top.section("features")),
+        device=top.choice("device", ("auto", "cpu", "cuda"), "auto"),
+        precision=top.choice("precision", ("fp32", "bf16"), "fp32"),
+        max_rmse=_read_abort(top.section("abort")),
+        save_every=top.integer("save_every", 500),
+        threads=Section({"threads": threads}).integer("threads"),
+    )
+    top.finish()
+    for name in STAGES:
+        _check_stage(name, settings.stage(name), settings)
+    return settings
+
+
+def _read_model(section: Section) -> ModelSettings:
+    default = ModelSettings()
+    variant = section.choice("variant", ("dense", "iterative"), default.variant)
+    if variant == "dense" and section.has("chain"):
+        raise ConfigError(f"{section.name('chain')} is for variant iterative only")
+    model = ModelSettings(
+        variant=variant,
+        stages=section.integer("stages", default.stages, least=2),
+        base=section.integer("base", default.base),
+        feat=section.integer("feat", default.feat),
+        residual=section.flag("residual", default.residual),
+        chain=section.integer("chain", default.chain, least=2),
+    )
+    section.finish()
+    return model
+
+
+def _read_data(section: Section, scoring: Section) -> DataSettings:
+    source = section.choice("source", ("builtin", "folder"), "builtin")
+    read = _read_names if source == "builtin" else _read_folder
+    cache = section.take("cache")
+    if cache is not None and not isinstance(cache, str | Path):
+        raise ConfigError(f"{section.name('cache')} must be a folder, got {cache!r}")
+    if section.has("evaluation"):
+        raise ConfigError(
+            f"{section.name('evaluation')} belongs into scoring.evaluation: other "
+            "evaluation images change scores, but no training"
+        )
+    data = DataSettings(
+        source=source,
+        train=read(section, "train"),
+        evaluation=_read_evaluation(scoring, source),
+        cache=Path(cache) if cache is not None else None,
+    )
+    section.finish()
+    scoring.finish()
+    return data
+
+
+def _read_evaluation(scoring: Section, source: str) -> Path | tuple[str, ...] | None:
+    """Read a folder or names; only builtin photographs have a default."""
+    if isinstance(scoring.take("evaluation"), str | Path):
+        return _read_folder(scoring, "evaluation")
+    if source == "folder" and not scoring.has("evaluation"):
+        raise ConfigError(
+            f"{scoring.name('evaluation')} is needed when data.source is folder, but "
+            "is not given; name a folder of images or a list of builtin photographs"
+        )
+    return _read_names(scoring, "evaluation")
+
+
+def _read_names(section: Section, key: str) -> tuple[str, ...] | None:
+    if not section.has(key):
+        return None
+    names = section.strict_list(key, [])
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            f"{section.name(key)} must be a list of names of photographs, "
+            f"but got {names!r}"
+        )
+    return tuple(names)
+
+
+def _read_folder(section: Section, key: str) -> Path:
+    value = section.take(key)
+    if not isinstance(value, str | Path) or not str(value):
+        raise ConfigError(
+            f"{section.name(key)} must be a folder of images, but got {value!r}"
+        )
+    return Path(value)
+
+
+def _read_length(section: Section) -> tuple[float | None, int | None]:
+    epochs, iterations = section.has("epochs"), section.has("iterations")
+    if epochs == iterations:
+        raise ConfigError(
+            f"{section.path} needs either epochs or iterations, "
+            f"but got {'both' if epochs else 'neither'}"
+        )
+    if epochs:
+        return section.number("epochs", above=0), None
+    return None, section.integer("iterations")
+
+
+def _read_pretrain(section: Section) -> StageSettings:
+    epochs, iterations = _read_length(section)
+    stage = StageSettings(
+        epochs=epochs,
+        iterations=iterations,
+        minibatch=section.integer("minibatch", 8),
+        patch=section.integer("patch", 40),
+        learning_rate=section.number("learning_rate", 1e-4, above=0),
+        w_mse=section.number("w_mse", 1.0, above=0),
+        decay_at=section.numbers("decay_at", (0.5,)),
+        decay_factor=section.number("decay_factor", 0.1, above=0),
+    )
+    section.finish()
+    return stage
+
+
+def _read_finetune(section: Section) -> StageSettings:
+    epochs, iterations = _read_length(section)
+    discriminator = section.section("discriminator")
+    stage = StageSettings(
+        epochs=epochs,
+        iterations=iterations,
+        minibatch=section.integer("minibatch", 8),
+        patch=section.integer("patch", 40),
+        learning_rate=section.number("learning_rate", 1e-4, above=0),
+        w_mse=section.number("w_mse", 0.01, least=0),
+        w_perceptual=section.number("w_perceptual", 0.1, least=0),
+        w_adversarial=section.number("w_adversarial", 0.001, least=0),
+        w_style=section.number("w_style", 10.0, least=0),
+        decay_at=section.numbers("decay_at", (0.5,)),
+        decay_factor=section.number("decay_factor", 0.1, above=0),
+        ema=section.number("ema", 0.0, least=0, below=1),
+        discriminator=DiscriminatorSettings(
+            base=discriminator.integer("base", 64),
+            head=discriminator.choice("head", ("dense", "gap"), "dense"),
+        ),
+    )
+    discriminator.finish()
+    section.finish()
+    return stage
+
+
+def _with_params(section: Section, params: Mapping[str, Any]) -> Section:
+    """Return the section `finetune` with the values of a trial in their places."""
+    given = Section(params, "params")
+    for key in TRIAL_PARAMS:
+        given.take(key)
+    given.finish()
+    merged = dict(section.values)
+    if "epochs" in params or "iterations" in params:
+        merged.pop("epochs", None)
+        merged.pop("iterations", None)
+    return Section({**merged, **params}, section.path, overridden=params)
+
+
+def _read_features(section: Section) -> FeatureSettings:
+    default = FeatureSettings()
+    kind = section.choice("kind", ("random_vgg19", "vgg19"), default.kind)
+    file = section.take("file")
+    if (kind == "vgg19") != isinstance(file, str | Path):
+        rule = "is needed with" if kind == "vgg19" else "is only for"
+        raise ConfigError(
+            f"{section.name('file')} {rule} {section.name('kind')}: vgg19, "
+            f"but got {file!r}"
+        )
+    features = FeatureSettings(
+        kind=kind,
+        file=Path(file) if file is not None else None,
+        width_divisor=section.choice(
+            "width_divisor", (1, 2, 4, 8, 16, 32) if kind != "vgg19" else (1,), 1
+        ),
+        taps=_read_taps(section, default.taps),
+        normalize_taps=section.flag("normalize_taps", default.normalize_taps),
+        seed=section.integer("seed", default.seed, least=0),
+    )
+    section.finish()
+    return features
+
+
+def _read_taps(section: Section, default: Sequence[str]) -> tuple[str, ...]:
+    taps = section.strict_list("taps", default)
+    known = [tap for tap in TAPS if tap in taps]
+    if not taps or known != taps:
+        raise ConfigError(
+            f"{section.name('taps')} must be some of {', '.join(TAPS)} in this order, "
+            f"but got {taps!r}"
+        )
+    return tuple(taps)
+
+
+def _read_abort(section: Section) -> float | None:
+    limit = section.number("max_rmse", above=0) if section.has("max_rmse") else None
+    section.finish()
+    return limit
+
+
+def _check_stage(name: str, stage: StageSettings, settings: Settings) -> None:
+    """Check what two keys of a stage mean together."""
+    if all(getattr(stage, weight) == 0 for weight in _WEIGHTS):
+        raise ConfigError(f"{name}: {', '.join(_WEIGHTS)} must not all be 0")
+    size = stage.patch * settings.scale
+    found = f"{name}.patch {stage.patch} times scale {settings.scale} gives {size}"
+    dense = stage.discriminator.head == "dense"
+    if stage.w_adversarial > 0 and dense and size % _DENSE_HEAD_STRIDE:
+        raise ConfigError(
+            f"{found} pixels, which must be a multiple of {_DENSE_HEAD_STRIDE} for "
+            f"{name}.discriminator.head: dense; change the patch, or use head: gap"
+        )
+    if stage.w_adversarial > 0 and size < _DENSE_HEAD_STRIDE:
+        raise ConfigError(
+            f"{found} pixels, but the discriminator needs {_DENSE_HEAD_STRIDE}"
+        )
+    deepest = settings.features.taps[-1]
+    least = 2 ** (TAPS.index(deepest) + 1)
+    if stage.uses_features and size < least:
+        raise ConfigError(
+            f"{found} pixels, but {deepest} of features.taps needs {least}; "
+            "leave out the deepest taps, or enlarge the patch"
+        )
