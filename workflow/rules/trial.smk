@@ -39,6 +39,8 @@ rule score:
         "results/{campaign}/trials/{point}/seed{seed}/score.json",
     log:
         "results/{campaign}/logs/score/{point}_seed{seed}.log",
+    # Before waiting trainings: its lane may go on as soon as the batch is scored.
+    priority: 10
     retries: 3
     conda:
         "../envs/collinear.yaml"
