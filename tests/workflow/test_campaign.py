@@ -158,3 +158,33 @@ def test_journal_entries_are_small_and_complete(workspace, config):
     )
     assert set(entry) == {"lane", "step", "sequence", "seen", "search", "trials"}
     assert set(entry["trials"][0]) == {"point", "seed", "reason"}
+
+
+@pytest.mark.parametrize("trouble", ["broken", "diverging"])
+def test_campaign_without_a_single_good_trial_still_reports(workspace, config, trouble):
+    settings = {trouble: config["space"]["a"]}
+    application = config["application"] | {"settings": settings}
+    workspace.write(config | {"application": application, "max_trials": 2})
+    done = workspace.run()
+    assert done.returncode == 0, done.stderr
+    estimate = read_json(workspace.results() / "estimate.json")
+    assert estimate["best"] is None
+    assert "no estimate" in (workspace.results() / "report/index.html").read_text()
+
+
+def test_one_axis_one_value_and_no_limits(workspace, config):
+    application = config["application"] | {"values": ["niqe"]}
+    workspace.write(
+        config
+        | {
+            "campaign": "one-axis",
+            "space": {"a": [1.0, 3.0, 4.0]},
+            "strategy": {"name": "ippe"},
+            "application": application,
+        }
+    )
+    done = workspace.run()
+    assert done.returncode == 0, done.stderr
+    estimate = read_json(workspace.results("one-axis") / "estimate.json")
+    assert estimate["best"]["params"] == {"a": 3.0}
+    assert estimate["conventional"] is None
