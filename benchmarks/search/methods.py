@@ -17,6 +17,7 @@ from collinear.search import (
     SearchSpace,
     Status,
     make_strategy,
+    waits,
 )
 from collinear.search.finals import FIRST_SEED, SHARE, race, reserved
 
@@ -45,6 +46,7 @@ class Strategy:
             categorical = [p.name for p in parameters if p.categorical]
             options["categorical"] = categorical
         self.repeats = name == "anova"
+        self.short_batches = waits(name)
         self.tuner = make_strategy(name, options, space=space, goal=goal, seed=seed)
         self.history = History()
         self.searching = budget - reserved(budget, finals)
@@ -88,7 +90,7 @@ def by_name(name: str) -> Callable[..., Any]:
     """The maker of a method."""
     if name == "anova-finals":
         return own("anova", finals=SHARE)
-    if name in ("anova", "random", "levelled"):
+    if name in ("anova", "random", "levelled", "s2018"):
         return own(name)
     import peers  # needs the packages of the peers
 

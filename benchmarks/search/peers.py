@@ -23,6 +23,7 @@ class OptunaMethod:
     """An Optuna sampler; categorical axes are told as such where the sampler can."""
 
     repeats = False
+    short_batches = False
 
     def __init__(
         self,
@@ -113,6 +114,7 @@ class BotorchThompson:
     """
 
     repeats = False
+    short_batches = False
 
     def __init__(
         self,

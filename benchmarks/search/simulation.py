@@ -6,7 +6,9 @@ variation of 0.3.
 
 A proposal that was evaluated before is answered from memory and costs nothing, unless
 the method says ``repeats = True``: then it is a new trial with fresh noise that counts
-against the budget. Slots that a method cannot fill get random points.
+against the budget. Slots that a method cannot fill get random points, unless it says
+``short_batches = True``: a line search may have less to ask than there are slots, and
+its run ends when it asks nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ class Method(Protocol):
     """A tuner under test. ``tell`` takes NaN for a failed trial."""
 
     repeats: bool
+    short_batches: bool
 
     def ask(self, n: int) -> list[Config]: ...
 
@@ -83,8 +86,12 @@ class Run:
             fresh = [c for c in asked if self._is_new(tuple(int(i) for i in c))]
             chosen += [tuple(int(i) for i in c) for c in fresh]
             misses += not fresh
-        while len(chosen) < n and len(self.known) + len(self.running) < len(
-            self.landscape.true
+            if self.method.short_batches:
+                break
+        while (
+            not self.method.short_batches
+            and len(chosen) < n
+            and len(self.known) + len(self.running) < len(self.landscape.true)
         ):
             chosen.append(self._random_point())
         self.started += len(chosen)
