@@ -144,6 +144,11 @@ def _remembered_fit(
     return choose_fit(axes, indices, np.frombuffer(values), shares)
 
 
+def forget_fits() -> None:
+    """Empties the memory of fits, to measure what a fresh process pays."""
+    _remembered_fit.cache_clear()
+
+
 def choose_fit(
     axes: Axes, points: Indices, values: Array, shares: Sequence[float | None]
 ) -> tuple[float | None, Fit]:
