@@ -19,7 +19,7 @@ from collinear.search.history import Goal, History, Proposal
 from collinear.search.kernels import AxisShape, has_zero_level
 from collinear.search.lines import Line, lines_through
 from collinear.search.observations import Observations, full_point, observe
-from collinear.search.recommend import Recommendation, rank_measured
+from collinear.search.recommend import ROUGHNESS, Recommendation, rank_measured
 from collinear.search.replay import StrategyError, taken_points
 from collinear.search.space import Point, SearchSpace
 from collinear.search.start import start_order
@@ -95,15 +95,24 @@ class Anova:
             return ()
         return lines_through(best.point, self.space.shape, 1)
 
-    def recommend(self, history: History) -> tuple[Recommendation, ...]:
+    def recommend(
+        self, history: History, *, roughness: float = ROUGHNESS
+    ) -> tuple[Recommendation, ...]:
         """The measured points that the model thinks best, the one to take home first.
 
-        Empty while there are too few results for a model.
+        Args:
+            history: Everything asked and told.
+            roughness: While no point was repeated, the share in [0, 1] of a result's
+                distance from the model that is taken for real: 0 follows the model,
+                1 the results.
+
+        Returns:
+            At most 100 points; none while there are too few results for a model.
         """
         models, seen = self._models(history)
         if models is None:
             return ()
-        return rank_measured(models, seen, self.space, self.seed)
+        return rank_measured(models, seen, self.space, self.seed, roughness=roughness)
 
     @property
     def axes(self) -> tuple[AxisShape, ...]:

@@ -45,8 +45,11 @@ def race(
         The list is that of the search alone; settings drop out by all results. Empty
         when the search has no model yet.
     """
-    listed = [r.point for r in strategy.recommend(_search_only(history))[:n_settings]]
-    chances = {r.point: r.p_best for r in strategy.recommend(history)}
+    # The list follows the model: what single runs are worth, the finals measure.
+    found = strategy.recommend(_search_only(history), roughness=0.0)
+    listed = [r.point for r in found[:n_settings]]
+    found = strategy.recommend(history, roughness=0.0)
+    chances = {r.point: r.p_best for r in found}
     alive = [p for p in listed if chances.get(p, 0.0) >= _DROP_BELOW] or listed[:1]
     seeds = dict.fromkeys(alive, FIRST_SEED - 1)
     for proposal in history.proposals:

@@ -18,6 +18,7 @@ from collinear.search.surrogate import Models
 
 SAFE = 0.9  # probability of keeping the limits from which a point is recommended
 _SHORT_LIST = 100
+ROUGHNESS = 0.5  # share of what the model leaves over, until repeats tell
 _N_DRAWS = 4000
 
 
@@ -45,7 +46,12 @@ class Recommendation:
 
 
 def rank_measured(
-    models: Models, seen: Observations, space: SearchSpace, seed: int = 0
+    models: Models,
+    seen: Observations,
+    space: SearchSpace,
+    seed: int = 0,
+    *,
+    roughness: float = ROUGHNESS,
 ) -> tuple[Recommendation, ...]:
     """The most promising measured points, the one to take home first.
 
@@ -58,8 +64,10 @@ def rank_measured(
         seen: The observations.
         space: The grid.
         seed: Of the draws behind `Recommendation.p_best`, >= 0.
+        roughness: See `_with_roughness`; 0 trusts no single run.
     """
     objective = models.objective
+    grid_mean = _with_roughness(models, roughness)
     shape = objective.posterior.model.shape
     flat = np.ravel_multi_index(tuple(seen.points.T), shape)
     known, counts = np.unique(flat, return_counts=True)
@@ -68,9 +76,10 @@ def rank_measured(
     points = np.stack(np.unravel_index(known, shape), axis=1)
     p_feasible = models.feasibility(points)
     risk = np.where(p_feasible >= SAFE, 0.0, 1.0 - p_feasible)
-    order = np.lexsort((objective.posterior.mean[known], risk))[:_SHORT_LIST]
+    order = np.lexsort((grid_mean[known], risk))[:_SHORT_LIST]
     points, counts, p_feasible = points[order], counts[order], p_feasible[order]
-    mean, covariance = objective.posterior.moments(points)
+    _, covariance = objective.posterior.moments(points)
+    mean = grid_mean[known[order]]
     p_best = _chance_of_best(mean, covariance, p_feasible >= SAFE, seed)
     sd = np.sqrt(np.maximum(np.diag(covariance), 0.0)) * objective.warp.slope(mean)
     rows = zip(
@@ -80,6 +89,21 @@ def rank_measured(
         strict=True,
     )
     return tuple(Recommendation(*row) for row in rows)
+
+
+def _with_roughness(models: Models, share: float) -> Array:
+    """Posterior mean over the grid, corrected where nothing was ever repeated.
+
+    Without repeats, noise and a roughness of the landscape look the same. A share of
+    what the model left over then counts as roughness, which is part of a point's
+    value; as soon as there are repeats, none of it does.
+    """
+    posterior = models.objective.posterior
+    flat = np.ravel_multi_index(tuple(posterior.points.T), posterior.model.shape)
+    mean = posterior.mean.copy()
+    if len(np.unique(flat)) == len(flat):
+        mean[flat] += share * (posterior.values - mean[flat])
+    return mean
 
 
 def _chance_of_best(

@@ -171,6 +171,27 @@ def test_recommendation_is_not_the_luckiest_run():
     assert lucky.values["y"] < best[0].cost
 
 
+def test_roughness_is_believed_until_a_repeat_tells():
+    """One point lies far below its neighbours: noise, or a landscape that is rough."""
+    strategy, spike = Anova(SPACE, GOAL), (2, 5, 1)
+    trials = [Proposal(p) for p in SPACE.points() if sum(p) % 3 == 2]
+
+    def value(p):
+        return -3.0 if p == spike else bowl(p)
+
+    history = History().ask(trials).tell(told(trials, value))
+
+    def cost(past, share):
+        found = strategy.recommend(past, roughness=share)
+        return {r.point: r.cost for r in found}[spike]
+
+    assert cost(history, 1.0) < cost(history, 0.5) < cost(history, 0.0)
+    assert cost(history, 1.0) == pytest.approx(-3.0, abs=1e-6)
+    again = [Proposal(spike, 2)]
+    repeated = history.ask(again).tell(told(again, bowl))
+    assert cost(repeated, 1.0) == cost(repeated, 0.0)
+
+
 def test_no_recommendation_without_a_model():
     strategy = Anova(SPACE, GOAL)
     assert strategy.recommend(History()) == ()
@@ -217,7 +238,7 @@ def test_finals_use_fresh_seeds_and_the_best_settings():
     for _ in range(3):
         batch = strategy.ask(history, 20)
         history = history.ask(batch).tell([outcome(p) for p in batch])
-    listed = {r.point for r in strategy.recommend(history)[:8]}
+    listed = {r.point for r in strategy.recommend(history, roughness=0.0)[:8]}
     first = race(strategy, history, 12)
     assert len(first) == len({p.key for p in first}) == 12
     assert {p.reason for p in first} == {"final"}
