@@ -29,6 +29,7 @@ KINDS = {
     "radial": ("radial", {}),
     "levelled-q1": ("levelled", {"q": 1}),
     "levelled-q4": ("levelled", {"q": 4}),
+    "anova": ("anova", {}),
     "random": ("random", {}),
     "exhaustive": ("exhaustive", {}),
 }

@@ -7,8 +7,10 @@ its history alone. The d-spline and the searches follow DSICE 1.0.1
 """
 
 from collinear.search.analysis import ExploredLine, LineSample, explored_lines
+from collinear.search.anova import Anova
 from collinear.search.dspline import DSpline, DSplineError, fit
 from collinear.search.factory import STRATEGIES, make_strategy, waits
+from collinear.search.finals import race, reserved
 from collinear.search.history import (
     Asked,
     Goal,
@@ -20,6 +22,7 @@ from collinear.search.history import (
     Told,
 )
 from collinear.search.lines import Line
+from collinear.search.recommend import Recommendation
 from collinear.search.replay import StrategyError
 from collinear.search.space import Axis, Point, SearchSpace, SpaceError
 from collinear.search.strategies import (
@@ -37,6 +40,7 @@ __all__ = [
     "S2017",
     "S2018",
     "STRATEGIES",
+    "Anova",
     "Asked",
     "Axis",
     "DSpline",
@@ -54,6 +58,7 @@ __all__ = [
     "Proposal",
     "Radial",
     "RandomDraw",
+    "Recommendation",
     "Result",
     "SearchSpace",
     "SpaceError",
@@ -64,5 +69,7 @@ __all__ = [
     "explored_lines",
     "fit",
     "make_strategy",
+    "race",
+    "reserved",
     "waits",
 ]

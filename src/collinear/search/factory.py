@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from collinear.search.anova import Anova
 from collinear.search.history import Goal
 from collinear.search.replay import StrategyError
 from collinear.search.space import Point, SearchSpace
@@ -27,10 +28,11 @@ STRATEGIES = (
     "s2018",
     "radial",
     "levelled",
+    "anova",
     "random",
     "exhaustive",
 )
-_NEVER_WAIT = ("random", "exhaustive")
+_NEVER_WAIT = ("anova", "random", "exhaustive")
 
 
 def waits(name: str) -> bool:
@@ -60,10 +62,10 @@ def make_strategy(
         name: One of `STRATEGIES`.
         options: Fields of the strategy by name: ``start`` (list of indices, or
             parameter values by name), ``alpha``, ``axis`` (`ippe`), ``q``
-            (`levelled`).
+            (`levelled`), ``categorical`` and ``repeat_every`` (`anova`).
         space: The grid.
         goal: What is minimised, under which limits.
-        seed: Campaign seed; only `random` uses it.
+        seed: Campaign seed; `anova` and `random` use it.
 
     Raises:
         StrategyError: An unknown name or option, or an option out of range.
@@ -80,6 +82,8 @@ def make_strategy(
             return Radial(space, goal, **_line_options(name, Radial, given, space))
         case "levelled":
             return Levelled(space, goal, **_line_options(name, Levelled, given, space))
+        case "anova":
+            return Anova(space, goal, seed=seed, **_anova_options(given))
         case "random":
             _check_options(name, given, ())
             return RandomDraw(space, goal, seed=seed)
@@ -101,6 +105,18 @@ def _line_options(
     if given.get("start") is not None:
         given["start"] = _start_point(name, given["start"], space)
     return given
+
+
+def _anova_options(given: dict[str, Any]) -> dict[str, Any]:
+    _check_options("anova", given, ("categorical", "repeat_every"))
+    _check_type("anova", "repeat_every", given.get("repeat_every", 0), int)
+    names = given.get("categorical", ())
+    if not isinstance(names, list | tuple):
+        raise StrategyError(
+            "strategy 'anova': categorical must be a list of axis names, but got "
+            f"{names!r}"
+        )
+    return given | {"categorical": tuple(names)}
 
 
 def _start_point(name: str, start: object, space: SearchSpace) -> Point:

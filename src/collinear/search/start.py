@@ -1,0 +1,42 @@
+"""The order in which a grid is visited before there is a model."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+_AT_MOST = 1024  # Sobol points; a start design is far smaller
+
+
+@lru_cache(maxsize=8)
+def start_order(shape: tuple[int, ...], seed: int) -> NDArray[np.intp]:
+    """All points of a grid, evenly spread ones first.
+
+    Scrambled Sobol points (A. Owen, 1998) over the axes of two or more values, without
+    repeats, then the rest of the grid in random order.
+
+    Args:
+        shape: Lengths of the axes.
+        seed: Of the scrambling, >= 0.
+
+    Returns:
+        A permutation of 0..N-1, positions in C order; not to be written to.
+    """
+    size = math.prod(shape)
+    active = np.array([n for n in shape if n > 1])
+    generator = np.random.default_rng([seed, 0x5085])
+    order = generator.permutation(size)
+    if len(active):
+        sobol = qmc.Sobol(len(active), scramble=True, rng=generator)
+        unit = sobol.random(min(_AT_MOST, 1 << (4 * size).bit_length()))
+        cells = np.minimum((unit * active).astype(np.intp), active - 1)
+        first = np.ravel_multi_index(tuple(cells.T), tuple(active))
+        both = np.concatenate([first, order])
+        _, places = np.unique(both, return_index=True)
+        order = both[np.sort(places)]
+    order.flags.writeable = False
+    return order

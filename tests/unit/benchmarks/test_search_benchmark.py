@@ -1,0 +1,66 @@
+"""A small part of the search benchmark: the simulation keeps its own rules."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parents[3] / "benchmarks" / "search"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import landscapes
+    import methods
+    import simulation
+
+    yield landscapes, methods, simulation
+    for name in ("landscapes", "methods", "simulation"):
+        sys.modules.pop(name)
+
+
+@pytest.mark.parametrize(("kind", "slots"), [("sync", 20), ("async", 10)])
+@pytest.mark.parametrize("method", ["anova-finals", "random"])
+def test_run_spends_its_budget(bench, method, kind, slots):
+    landscapes, methods, simulation = bench
+    row = simulation.simulate(
+        methods.by_name(method),
+        landscapes.get("smooth", 0),
+        seed=1,
+        mode=simulation.Mode(kind, slots),
+        budget=60,
+    )
+    assert row["n"] == 60
+    assert 0.0 <= row["reg100"] <= row["reg50"]
+    assert row["fills"] == row["duplicates"] == 0
+    assert row["wall"] > 2.0
+
+
+def test_anova_beats_random_on_a_smooth_basin(bench):
+    landscapes, methods, simulation = bench
+    rows = [
+        simulation.simulate(
+            methods.by_name(method),
+            landscapes.get("moved_smooth", 3),
+            seed=3,
+            mode=simulation.Mode("sync", 20),
+            budget=80,
+        )
+        for method in ("anova", "random")
+    ]
+    assert rows[0]["reg100"] < 0.2 * rows[1]["reg100"]
+
+
+def test_same_point_and_repeat_have_the_same_luck(bench):
+    landscape = bench[0].get("valley_noise", 0)
+    again = [landscape.observe(7, 0, 5) for _ in range(2)]
+    assert again[0] == again[1] != landscape.observe(7, 1, 5)
+
+
+def test_moved_optimum_follows_the_seed(bench):
+    landscapes = bench[0]
+    places = {int(np.argmin(landscapes.get("moved_smooth", s).true)) for s in range(6)}
+    assert len(places) > 3
+    assert landscapes.get("smooth", 0).regrets.min() == 0.0
