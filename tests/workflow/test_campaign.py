@@ -46,8 +46,9 @@ def test_campaign_ends_and_the_same_command_does_nothing(workspace, config):
     assert set(starts(workspace).values()) == {1}
 
 
-def test_two_lanes_share_budget_and_never_a_trial(workspace, config):
-    workspace.write(config | {"strategy": {"name": "random"}, "lanes": 2, "batch": 2})
+@pytest.mark.parametrize("strategy", ["random", "anova"])
+def test_two_lanes_share_budget_and_never_a_trial(workspace, config, strategy):
+    workspace.write(config | {"strategy": {"name": strategy}, "lanes": 2, "batch": 2})
     done = workspace.run()
     assert done.returncode == 0, done.stderr
     rows = told(workspace)
