@@ -64,7 +64,9 @@ def candidates(campaign: Campaign, root: Path, step: Step, table: Path) -> None:
     freeze(campaign, root)
     journal = journal_of(root)
     with journal.locked():
-        entry = _asked_entry(campaign, journal, step)
+        entry = journal.asked(step)
+        if entry is None or _reopens(entry, campaign):
+            entry = _ask(campaign, journal, step)
     write_text(table, candidates_table(campaign, proposals_of(entry)))
 
 
@@ -78,13 +80,6 @@ def candidates_key(campaign: Campaign, root: Path, step: Step) -> str:
     if entry is None or not entry["trials"]:
         return search_digest(campaign)
     return str(entry["search"])
-
-
-def _asked_entry(campaign: Campaign, journal: Journal, step: Step) -> dict[str, Any]:
-    entry = journal.asked(step)
-    if entry is None or _reopens(entry, campaign):
-        entry = _ask(campaign, journal, step)
-    return entry
 
 
 def _reopens(entry: dict[str, Any], campaign: Campaign) -> bool:
@@ -116,11 +111,9 @@ def update(campaign: Campaign, root: Path, step: Step, target: Path) -> dict[str
     journal = journal_of(root)
     scoring = scoring_digest(campaign)
     with journal.locked():
-        asked = journal.asked(step)
-        if asked is None:
-            raise RuntimeError(
-                f"{step.name}: nothing was asked, so nothing can be told"
-            )
+        # Step 0 may be told before its table is published: its update does not wait for
+        # the checkpoint, because both follow from the configuration.
+        asked = journal.asked(step) or _ask(campaign, journal, step)
         entry = journal.told(step)
         if entry is None or entry["scoring"] != scoring:
             results = [read_result(root, p) for p in proposals_of(asked)]

@@ -93,6 +93,14 @@ def test_update_tells_once_and_publishes_a_copy(campaign, tmp_path):
     assert read_json(tmp_path / "lane00-0.json") == entry
 
 
+def test_first_step_can_be_told_before_its_table_is_published(campaign, tmp_path):
+    names = first_trials(campaign, tmp_path, "lane01")
+    finish(tmp_path, names)
+    entry = tell(campaign, tmp_path, "lane01", 0)
+    assert len(entry["results"]) == len(names)
+    assert ask(campaign, tmp_path, "lane01", 0) == names
+
+
 def test_new_scoring_is_told_in_place(make_campaign, tmp_path, settings):
     campaign = make_campaign(lanes=1)
     names = ask(campaign, tmp_path, "lane00", 0)
