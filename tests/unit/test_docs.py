@@ -12,7 +12,7 @@ PAGES = [
     *REPOSITORY.glob("config/*.md"),
     *REPOSITORY.glob("benchmarks/**/*.md"),
 ]
-FOLDERS = "docs|config|profiles|workflow|tests|benchmarks|src|LICENSES"
+FOLDERS = "docs|examples|config|profiles|workflow|tests|benchmarks|src|LICENSES"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
