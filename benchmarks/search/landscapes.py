@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-DEFAULT_FOLDER = "../shared/reference/tuning_tables"
 RECORDED = (
     "fcnet_naval_6d",
     "gpu_pnpoly_3090_4d",
@@ -116,7 +115,12 @@ def get(name: str, seed: int) -> Landscape:
 
 @lru_cache(maxsize=8)
 def _recorded(name: str) -> Landscape:
-    folder = Path(os.environ.get("COLLINEAR_TABLES", DEFAULT_FOLDER))
+    if "COLLINEAR_TABLES" not in os.environ:
+        raise SystemExit(
+            f"landscape {name!r} is a recorded table: set COLLINEAR_TABLES to the "
+            "folder of tables (README.md says which), or leave it out of --landscapes"
+        )
+    folder = Path(os.environ["COLLINEAR_TABLES"])
     about = json.loads((folder / f"{name}.json").read_text())
     with np.load(folder / f"{name}.npz") as file:
         values = file["values"].astype(float)

@@ -45,7 +45,7 @@ def main() -> None:
 
 def read_runs(folder: Path) -> pd.DataFrame:
     """All runs in a folder, without repeats."""
-    frames = [pd.read_csv(path) for path in sorted(folder.glob("*.csv"))]
+    frames = [pd.read_csv(path) for path in sorted(folder.glob("runs*.csv"))]
     keys = ["method", "landscape", "mode", "seed"]
     return pd.concat(frames, ignore_index=True).drop_duplicates(keys)
 
@@ -67,11 +67,13 @@ def overview(runs: pd.DataFrame) -> list[str]:
 
 def differences(runs: pd.DataFrame) -> list[str]:
     """Ours minus each other method, with 95 % intervals; negative is better."""
+    if OURS not in set(runs.method):
+        return []
     rows = [f"{OURS} minus the other, paired:", "", header(["other", *MEASURES])]
     for method in sorted(set(runs.method) - {OURS}):
         cells = [interval(*paired(runs, method, m)) for m in MEASURES]
         rows.append(line([method, *cells]))
-    return rows if OURS in set(runs.method) else []
+    return rows
 
 
 def paired(runs: pd.DataFrame, other: str, measure: str) -> tuple[float, float]:
