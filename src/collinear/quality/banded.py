@@ -13,11 +13,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from collinear.quality.products import multiply, multiply_rows
 from collinear.quality.resize import contributions
 
 Plane = NDArray[np.float64]
 
-_BLOCK = 32
+_BLOCK = 16
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ def apply(plane: Plane, vertical: Banded, horizontal: Banded) -> Plane:
     """
     middle = np.empty((vertical.length, plane.shape[1]))
     for row, end, first, last, part in vertical.blocks:
-        np.matmul(part, plane[first:last], out=middle[row:end])
+        multiply(part, plane[first:last], out=middle[row:end])
     result = np.empty((vertical.length, horizontal.length))
     for column, end, first, last, part in horizontal.blocks:
-        result[:, column:end] = middle[:, first:last] @ part.T
+        multiply_rows(middle[:, first:last], part.T, out=result[:, column:end])
     return result
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 
 from collinear.quality.gaussian_shape import shape_of
+from collinear.quality.products import multiply
 
 Plane = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ def dct_features(planes: Sequence[Plane]) -> Plane:
 
 def _plane_features(plane: Plane) -> Plane:
     matrix, groups = _transform()
-    coefficients = matrix @ _windows(plane)
+    coefficients = multiply(matrix, _windows(plane))
     shape = shape_of(coefficients)
     size = np.abs(coefficients)
     variation = _variation(size, _EPSILON_VARIATION)
@@ -91,9 +92,7 @@ def _transform() -> tuple[Plane, tuple[slice, ...]]:
         The matrix, shape (48, 49), and where each group lies in its rows.
     """
     axis = dct(np.eye(WINDOW), axis=0, norm="ortho")
-    vertical, horizontal = (
-        index.ravel()[1:] for index in np.mgrid[:WINDOW, :WINDOW]
-    )
+    vertical, horizontal = (index.ravel()[1:] for index in np.mgrid[:WINDOW, :WINDOW])
     group = np.ones(len(vertical), dtype=int)
     group[5 * vertical <= 3 * horizontal] = 0
     group[5 * horizontal <= 3 * vertical] = 2

@@ -9,6 +9,7 @@ spatial discontinuity (75, singular values of patches).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from collinear.quality.ma_dct import dct_features
 from collinear.quality.ma_gsm import DegenerateError, gsm_features
+from collinear.quality.products import triangle
 
 Plane = NDArray[np.float64]
 
@@ -76,6 +78,13 @@ def ma_features(y: NDArray[np.uint8]) -> MaFeatures:
             f"Ma's features need {LEAST_SIDE} pixels a side at least, but the plane is "
             f"{y.shape[0]} x {y.shape[1]} pixels (height x width)"
         )
+    quarter = (y.shape[0] // 4, y.shape[1] // 4)
+    if math.prod(math.ceil(side / PATCH) for side in quarter) < PATCH**2:
+        raise FeatureError(
+            f"Ma's features need {PATCH**2} patches of {PATCH} x {PATCH} pixels at a "
+            f"quarter of the size, but the plane is {y.shape[0]} x {y.shape[1]} pixels "
+            "(height x width)"
+        )
     if y.min() == y.max():
         raise FeatureError("a constant image has no Ma features")
     luma = np.ascontiguousarray(y, dtype=np.float64)
@@ -83,7 +92,9 @@ def ma_features(y: NDArray[np.uint8]) -> MaFeatures:
     try:
         wavelet = gsm_features(luma)
     except DegenerateError as error:
-        raise FeatureError(f"the image is too flat for Ma's features: {error}") from error
+        raise FeatureError(
+            f"the image is too flat for Ma's features: {error}"
+        ) from error
     found = MaFeatures(dct_features(planes), wavelet, singular_values(planes))
     if not all(np.isfinite(group).all() for group in found.groups):
         raise FeatureError("the image is too flat for Ma's features: one has no value")
@@ -114,9 +125,8 @@ def singular_values(planes: list[Plane]) -> Plane:
     Returns:
         25 values, descending, for each plane.
     """
-    return np.concatenate(
-        [np.linalg.svd(_patches(plane), compute_uv=False) for plane in planes]
-    )
+    triangles = [triangle(_patches(plane).T) for plane in planes]
+    return np.linalg.svd(np.stack(triangles), compute_uv=False).ravel()
 
 
 def _halved(plane: Plane) -> Plane:

@@ -29,6 +29,7 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from collinear.quality.banded import apply, enlargement
 from collinear.quality.gaussian_shape import shape_of
+from collinear.quality.products import gram, multiply
 from collinear.quality.pyramid import ORIENTATIONS, Pyramid, steerable_pyramid
 from collinear.quality.structure import Moments, moments, structure
 
@@ -36,8 +37,6 @@ Plane = NDArray[np.float64]
 
 _GUARD = 16
 _PATCH = 9
-_STRIP = 8192
-"""Coefficients handled together, so that the neighbourhoods stay in the cache."""
 
 
 class DegenerateError(ValueError):
@@ -150,9 +149,7 @@ def _fill(stack: Plane, band: Plane, parent: Plane | None) -> int:
     for row in range(3):
         for column in range(3):
             if (row, column) != (1, 1):
-                stack[line] = band[
-                    row : row + height - 2, column : column + width - 2
-                ]
+                stack[line] = band[row : row + height - 2, column : column + width - 2]
                 line += 1
     if parent is not None:
         stack[line] = parent[1:-1, 1:-1]
@@ -171,17 +168,9 @@ def _strength(neighbours: Plane, count: int) -> Plane:
     Returns:
         Shape (n,).
     """
-    lines, total = neighbours.shape
-    covariance = np.zeros((lines, lines))
-    starts = range(0, total, _STRIP)
-    for start in starts:
-        strip = neighbours[:, start : start + _STRIP]
-        covariance += strip @ strip.T
-    whitening = _whitening(covariance / total) / np.sqrt(count)
-    squares = np.empty(total)
-    for start in starts:
-        white = whitening @ neighbours[:, start : start + _STRIP]
-        np.einsum("ij,ij->j", white, white, out=squares[start : start + _STRIP])
+    covariance = gram(neighbours) / neighbours.shape[1]
+    white = multiply(_whitening(covariance) / np.sqrt(count), neighbours)
+    squares = np.einsum("ij,ij->j", white, white)
     if not squares.min() > 0:
         raise DegenerateError("a band of the steerable pyramid has no local strength")
     return np.sqrt(squares)

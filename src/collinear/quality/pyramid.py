@@ -85,7 +85,9 @@ def _low_frequencies(
         return spectrum
     columns = shape[1] // 2 + 1
     positive, negative = (shape[0] + 1) // 2, shape[0] // 2
-    return np.concatenate([spectrum[:positive, :columns], spectrum[-negative:, :columns]])
+    return np.concatenate(
+        [spectrum[:positive, :columns], spectrum[-negative:, :columns]]
+    )
 
 
 @lru_cache(maxsize=4)
