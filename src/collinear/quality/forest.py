@@ -75,6 +75,11 @@ class MaModel:
     blob: str
     digest: str
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What names the model in a result."""
+        return {"blob": self.blob, "digest": self.digest}
+
     def predict(self, features: Sequence[MaFeatures]) -> list[float]:
         """Return Ma's score of each image; higher is better, 0 to 10 as trained.
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import zlib
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from struct import unpack_from
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,9 @@ BLOB = "a852aefb6a49e52703044fee4fa60c3f5b8d5adc"
 """Git blob id of the published model.mat."""
 SOURCE = "https://github.com/chaoma99/sr-metric"
 
+_HEADER = 128
+_LITTLE_ENDIAN = b"\x00\x01IM"
+_COMPRESSED = 15
 _LAYOUT = "collinear ma model 1"
 _FIELDS = ("left", "right", "feature", "value")
 _DTYPES = {"left": "<i2", "right": "<i2", "feature": "|u1", "value": "<f8"}
@@ -129,14 +134,15 @@ def _checked_blob(model: MaModel, foreign: bool, path: Path) -> MaModel:
 
 def _from_mat(content: bytes, blob: str, path: Path) -> MaModel:
     try:
+        _check_whole(content)
         struct = loadmat(BytesIO(content))["model"][0, 0]
         tables = [cell[0, 0] for cell in struct["rf"].ravel()]
         linear = np.asarray(struct["linear"], dtype=np.float64)
     # A damaged file makes scipy raise almost anything, MemoryError included.
     except Exception as error:
         raise ModelError(
-            f"{path}: is not Ma's model, or is damaged: a MATLAB file (version 7 or "
-            "older) with a struct `model` of `rf` and `linear` is needed "
+            f"{path}: is not Ma's model, or is damaged: a MATLAB file (version 7) with "
+            "a struct `model` of `rf` and `linear` is needed "
             f"({type(error).__name__})"
         ) from error
     if len(tables) != len(SIZES):
@@ -158,6 +164,24 @@ def _from_mat(content: bytes, blob: str, path: Path) -> MaModel:
             f"({type(error).__name__}: {error})"
         ) from error
     return _model(forests, linear, blob, path)
+
+
+def _check_whole(content: bytes) -> None:
+    """Check the header and the checksum of each compressed element.
+
+    The published file's id vouches for it, but scipy's reader can crash the process on
+    a damaged stand-in. MATLAB's documented level 5 format: a header of 128 bytes, then
+    elements of type, size and content; zlib's checksum ends each compressed content.
+    """
+    if content[_HEADER - 4 : _HEADER] != _LITTLE_ENDIAN:
+        raise ValueError("no MATLAB level 5 file")
+    at = _HEADER
+    while at < len(content):
+        kind, size = unpack_from("<II", content, at)
+        if kind != _COMPRESSED or at + 8 + size > len(content):
+            raise ValueError("an element is cut off or not compressed")
+        zlib.decompress(content[at + 8 : at + 8 + size])
+        at += 8 + size
 
 
 def _forest(table: Any, size: int, where: str) -> Forest:

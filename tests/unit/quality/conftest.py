@@ -95,7 +95,8 @@ def write_stand_in(path: Path, edit: Callable[..., None] | None = None) -> Path:
         edit(tables, rest)
     forests = np.empty((len(tables), 1), dtype=object)
     forests[:, 0] = tables
-    savemat(path, {"model": {"rf": forests, "linear": rest.linear}})
+    content = {"model": {"rf": forests, "linear": rest.linear}}
+    savemat(path, content, do_compression=True)
     return path
 
 
