@@ -14,6 +14,7 @@ from collinear.campaign.decide import example_weights
 from collinear.campaign.start import check_application, hold_campaign, open_campaign
 from collinear.campaign.steps import candidates_key, first_trials
 from collinear.campaign.trials import conventional_trial, read_candidates
+from collinear.quality.fetch_model import DOWNLOADED
 
 try:
     campaign = open_campaign(
@@ -26,6 +27,15 @@ try:
         check_application(campaign, ROOT, campaign.application.check)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+
+# Ma's model, where the campaign asks for the place that rule ma_model fills.
+MA_MODEL = DOWNLOADED.as_posix()
+MA_MODEL_INPUT = (
+    [ancient(MA_MODEL)]
+    if campaign.application.scoring.get("ma_model") == MA_MODEL
+    else []
+)
 
 
 wildcard_constraints:

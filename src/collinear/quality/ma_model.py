@@ -98,15 +98,14 @@ def save_model(path: Path, model: MaModel) -> None:
         raise
 
 
-def check_published(path: Path) -> None:
-    """Check that a file is the published model, without reading it as one.
+def check_model(path: Path, *, foreign: bool = False) -> None:
+    """Check that `load_model` takes a file; the published one is known by its id.
 
     Raises:
-        ModelError: It is missing, or another file.
+        ModelError: As `load_model`.
     """
-    blob = blob_id(_read(path))
-    if blob != BLOB:
-        raise _other_file(path, blob)
+    if blob_id(_read(path)) != BLOB:
+        load_model(path, foreign=foreign)
 
 
 def _read(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from collinear.quality.ma_model import (
     BLOB,
     ModelError,
     blob_id,
-    check_published,
+    check_model,
     load_model,
     save_model,
 )
@@ -82,7 +82,7 @@ def test_blob_id_is_the_one_of_git():
 
 def test_only_the_published_file_is_taken_unasked(stand_in):
     path = stand_in()
-    for check in (load_model, check_published):
+    for check in (load_model, check_model):
         with pytest.raises(ModelError, match=f"git blob id {BLOB}, but this file has"):
             check(path)
 
