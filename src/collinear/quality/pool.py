@@ -5,10 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from collinear.quality.measure import ScoreError
 
@@ -30,7 +31,7 @@ def work_through(
         function: A function at the top of a module, so that a process can import it.
         tasks: What it is applied to.
         jobs: Number of processes; with 1 all happens in this one.
-        progress: Told after each task how many are done.
+        progress: Told how many are done, after each task of this process.
 
     Raises:
         ScoreError: A process ended by itself, for want of memory say.
@@ -38,30 +39,110 @@ def work_through(
     """
     if jobs < 1:
         raise ValueError(f"jobs must be 1 or more, but got {jobs}")
-    jobs = min(jobs, len(tasks))
-    if jobs <= 1:
-        results = []
-        for done, task in enumerate(tasks, start=1):
-            results.append(function(task))
-            progress(done)
-        return results
+    jobs = max(1, min(jobs, len(tasks)))
+    if jobs > 1:
+        found = _side_by_side(function, tasks, progress, jobs)
+        return [found[index] for index in range(len(tasks))]
+    results = []
+    for done, task in enumerate(tasks, start=1):
+        results.append(function(task))
+        progress(done)
+    return results
+
+
+@dataclass(frozen=True)
+class _Counters:
+    """What the processes share: the next task, and how many are done."""
+
+    next: Any
+    done: Any
+    total: int
+
+    def take(self) -> int | None:
+        """Return the index of a task that nobody has, or None."""
+        with self.next.get_lock():
+            index = int(self.next.value)
+            self.next.value = index + 1
+        return index if index < self.total else None
+
+    def finish(self) -> int:
+        """Count one task as done and return how many are."""
+        with self.done.get_lock():
+            self.done.value += 1
+            return int(self.done.value)
+
+    def stop(self) -> None:
+        """Leave no task for anybody."""
+        with self.next.get_lock():
+            self.next.value = self.total
+
+
+_shared: list[_Counters] = []
+"""The counters of a worker process, put here when it starts."""
+
+
+def _side_by_side(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    progress: Callable[[int], None],
+    jobs: int,
+) -> dict[int, Result]:
+    """Work here too: this process need not start, and takes tasks meanwhile."""
     # Not fork: the caller may hold threads (torch does) and their locks.
     context = multiprocessing.get_context("spawn")
-    with _one_thread(), ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = [pool.submit(function, task) for task in tasks]
+    counters = _Counters(context.Value("q", 0), context.Value("q", 0), len(tasks))
+    with (
+        _one_thread(),
+        ProcessPoolExecutor(
+            jobs - 1,
+            mp_context=context,
+            initializer=_share,
+            initargs=(counters,),
+        ) as pool,
+    ):
         try:
-            for done, future in enumerate(as_completed(futures), start=1):
-                future.result()
-                progress(done)
+            futures = [pool.submit(_work, function, tasks) for _ in range(jobs - 1)]
+            found = _drain(function, tasks, counters, progress)
+            for future in futures:
+                found |= future.result()
         except BrokenProcessPool as error:
             raise ScoreError(
                 "a worker process was ended from outside (out of memory?); "
                 "use fewer jobs"
             ) from error
         except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+            counters.stop()
             raise
-        return [future.result() for future in futures]
+    progress(counters.total)
+    return found
+
+
+def _share(counters: _Counters) -> None:
+    _shared.append(counters)
+
+
+def _work(
+    function: Callable[[Task], Result], tasks: Sequence[Task]
+) -> dict[int, Result]:
+    return _drain(function, tasks, _shared[-1], lambda done: None)
+
+
+def _drain(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    counters: _Counters,
+    progress: Callable[[int], None],
+) -> dict[int, Result]:
+    """Take tasks until none is left, and return the results by index."""
+    found = {}
+    while (index := counters.take()) is not None:
+        try:
+            found[index] = function(tasks[index])
+        except BaseException:
+            counters.stop()
+            raise
+        progress(counters.finish())
+    return found
 
 
 @contextmanager
