@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import scipy
-import skimage
 from PIL import Image
 
 from collinear.quality.colour import luma
@@ -36,7 +35,8 @@ from collinear.quality.resize import resize_bicubic_uint8
 from collinear.quality.rmse import shave
 
 ROOT = Path(__file__).parents[2]
-PHOTOGRAPH = Path(skimage.__file__).parent / "data" / "astronaut.png"
+SKIMAGE = importlib.util.find_spec("skimage")
+PHOTOGRAPH = Path(SKIMAGE.origin).parent / "data" / "astronaut.png"
 SIZE = (480, 620)
 IMAGES = 20
 PAIRS = 5

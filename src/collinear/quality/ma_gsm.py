@@ -29,7 +29,7 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from collinear.quality.banded import apply, enlargement
 from collinear.quality.gaussian_shape import shape_of
-from collinear.quality.products import gram, multiply
+from collinear.quality.products import gram, squared_norms
 from collinear.quality.pyramid import ORIENTATIONS, Pyramid, steerable_pyramid
 from collinear.quality.structure import Moments, moments, structure
 
@@ -169,8 +169,7 @@ def _strength(neighbours: Plane, count: int) -> Plane:
         Shape (n,).
     """
     covariance = gram(neighbours) / neighbours.shape[1]
-    white = multiply(_whitening(covariance) / np.sqrt(count), neighbours)
-    squares = np.einsum("ij,ij->j", white, white)
+    squares = squared_norms(_whitening(covariance) / np.sqrt(count), neighbours)
     if not squares.min() > 0:
         raise DegenerateError("a band of the steerable pyramid has no local strength")
     return np.sqrt(squares)

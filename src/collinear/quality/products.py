@@ -54,6 +54,24 @@ def gram(lines: Plane) -> Plane:
     return total + rest @ rest.T
 
 
+def squared_norms(left: Plane, right: Plane) -> Plane:
+    """Return the squared length of each column of left @ right, which is not kept.
+
+    Args:
+        left: Shape (m, k), small.
+        right: Shape (k, n) with a large n, contiguous along its rows.
+
+    Returns:
+        Shape (n,).
+    """
+    squares = np.empty(right.shape[1])
+    step = _step(left.size)
+    for start in range(0, right.shape[1], step):
+        part = left @ right[:, start : start + step]
+        np.einsum("ij,ij->j", part, part, out=squares[start : start + step])
+    return squares
+
+
 def triangle(tall: Plane) -> Plane:
     """Return R of a QR decomposition, found in pieces of rows and pieces of these.
 
