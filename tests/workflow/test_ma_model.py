@@ -54,3 +54,19 @@ def test_a_model_that_is_there_is_not_downloaded(workspace, with_model):
     done = workspace.run("-n")
     assert done.returncode == 0, done.stderr
     assert "rule ma_model" not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_model_that_is_added_later_trains_nothing(workspace, config, with_model):
+    for campaign in (config, with_model):
+        campaign["max_trials"] = 2
+    workspace.write(config)
+    assert workspace.run().returncode == 0
+    path = workspace.folder / MODEL
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"the rule's check is in tests/unit/quality")
+    workspace.write(with_model)
+    done = workspace.run("-n")
+    assert "rule score" in done.stdout
+    assert "rule pretrain" not in done.stdout
+    assert "rule finetune" not in done.stdout

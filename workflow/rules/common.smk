@@ -63,6 +63,19 @@ def closing_words():
     return f"{campaign.name} is not finished; the same command continues it."
 
 
+def get_pretrain_model(wildcards):
+    """Ma's model for the pretraining, as the campaign was started.
+
+    A model that is added later concerns the scores alone; as a new input it would have
+    every training published again.
+    """
+    started = ROOT / "pretrain/work/settings.json"
+    if started.exists():
+        asked = read_json(started)["scoring"].get("ma_model") == MA_MODEL
+        return MA_MODEL if asked else []
+    return MA_MODEL if MA_MODEL_INPUT else []
+
+
 def get_attempt(wildcards, attempt):
     return attempt
 

@@ -7,7 +7,7 @@
 rule pretrain:
     input:
         # Scores need it only; but without it no GPU hour should be spent.
-        ma_model=MA_MODEL_INPUT,
+        ma_model=ancient(get_pretrain_model),
     output:
         weights="results/{campaign}/pretrain/weights.pt",
         curve="results/{campaign}/pretrain/curve.tsv",
