@@ -16,6 +16,7 @@ if "campaign" not in config:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/prepare.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/trial.smk"
@@ -25,6 +26,7 @@ include: "workflow/rules/report.smk"
 
 localrules:
     all,
+    ma_model,
     candidates,
     update,
     close_lane,

@@ -46,7 +46,8 @@ def test_search_and_report_never_leave_the_head_node():
     text = (REPOSITORY / "Snakefile").read_text()
     block = re.search(r"localrules:\n((?:    \w+,\n)+)", text).group(1)
     rules = {line.strip(" ,") for line in block.splitlines()}
-    assert rules == {"all", "candidates", "update", "close_lane", "decide", "report"}
+    searching = {"all", "candidates", "update", "close_lane", "decide", "report"}
+    assert rules == searching | {"ma_model"}  # compute nodes often have no network
 
 
 def profile(name):

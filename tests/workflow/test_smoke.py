@@ -38,7 +38,7 @@ def test_campaign_trains_scores_decides_and_reports(finished_smoke):
     assert estimate["conventional"]["trial"] == "conventional/seed1"
     assert 2.0 < estimate["best"]["values"]["niqe"] < 12.0
     score = read_json(root / "trials" / estimate["best"]["trial"] / "score.json")
-    assert score["scorer"] == "niqe+rmse"
+    assert score["scorer"] == "perceptual-index pirm-1"
     metrics = root / "trials" / estimate["best"]["trial"] / "metrics.json"
     assert "random_vgg19" in metrics.read_text()
     for name in ("history", "tradeoff", "lines", "jobs"):

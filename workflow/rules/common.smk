@@ -14,6 +14,7 @@ from collinear.campaign.decide import example_weights
 from collinear.campaign.start import check_application, hold_campaign, open_campaign
 from collinear.campaign.steps import candidates_key, first_trials
 from collinear.campaign.trials import conventional_trial, read_candidates
+from collinear.quality.fetch_model import DOWNLOADED
 
 try:
     campaign = open_campaign(
@@ -26,6 +27,14 @@ try:
         check_application(campaign, ROOT, campaign.application.check)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+
+# Ma's model, where the campaign asks for the place that rule ma_model fills. Not
+# ancient: see the inputs of rule finetune.
+MA_MODEL = DOWNLOADED.as_posix()
+MA_MODEL_INPUT = (
+    [MA_MODEL] if campaign.application.scoring.get("ma_model") == MA_MODEL else []
+)
 
 
 wildcard_constraints:
@@ -51,6 +60,19 @@ def closing_words():
     if index.exists():
         return f"Report: {index}"
     return f"{campaign.name} is not finished; the same command continues it."
+
+
+def get_pretrain_model(wildcards):
+    """Ma's model for the pretraining, as the campaign was started.
+
+    A model that is added later concerns the scores alone; as a new input it would have
+    every training published again.
+    """
+    started = ROOT / "pretrain/work/settings.json"
+    if started.exists():
+        asked = read_json(started)["scoring"].get("ma_model") == MA_MODEL
+        return MA_MODEL if asked else []
+    return MA_MODEL if MA_MODEL_INPUT else []
 
 
 def get_attempt(wildcards, attempt):

@@ -1,10 +1,13 @@
 # The one pretraining that every trial starts from.
 #
-# REQUIRED INPUTS: none
+# REQUIRED INPUTS: none; Ma's model, where the scores need it
 # OUTPUTS: results/{campaign}/pretrain/{weights.pt,curve.tsv,metrics.json}
 
 
 rule pretrain:
+    input:
+        # Scores need it only; but without it no GPU hour should be spent.
+        ma_model=ancient(get_pretrain_model),
     output:
         weights="results/{campaign}/pretrain/weights.pt",
         curve="results/{campaign}/pretrain/curve.tsv",

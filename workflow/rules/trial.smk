@@ -35,6 +35,7 @@ rule score:
     input:
         weights="results/{campaign}/trials/{point}/seed{seed}/weights.pt",
         metrics="results/{campaign}/trials/{point}/seed{seed}/metrics.json",
+        ma_model=MA_MODEL_INPUT,
     output:
         "results/{campaign}/trials/{point}/seed{seed}/score.json",
     log:

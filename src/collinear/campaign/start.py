@@ -79,7 +79,10 @@ def check_application(
 
 
 def check_input(campaign: Campaign) -> dict[str, Any]:
-    """What a check reads: a program's input, and every value that a trial may take."""
+    """What a check reads: a program's input, and what the campaign makes of it.
+
+    That is every value that a trial may take, and the scored values that decide.
+    """
     axes = {axis.name: set(axis.values) for axis in campaign.space.axes}
     for name, value in (campaign.conventional or {}).items():
         axes[name].add(value)
@@ -87,7 +90,8 @@ def check_input(campaign: Campaign) -> dict[str, Any]:
         tuple(0 for _ in campaign.space.axes)
     )
     ordered = {name: sorted(values) for name, values in axes.items()}
-    return {**program_input(campaign, params), "axes": ordered}
+    wanted = [campaign.goal.objective, *(limit.name for limit in campaign.goal.limits)]
+    return {**program_input(campaign, params), "axes": ordered, "wanted": wanted}
 
 
 def hold_campaign(root: Path) -> None:

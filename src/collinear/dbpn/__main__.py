@@ -19,7 +19,9 @@ from pathlib import Path
 from collinear.dbpn.config import STAGES, Settings, warnings_of
 from collinear.dbpn.data import IMAGE_ERRORS, list_images
 from collinear.dbpn.request import read_request
+from collinear.dbpn.scoring import check_model_file
 from collinear.dbpn.section import ConfigError
+from collinear.quality.ma_model import ModelError
 
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 75
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = commands.get(options.command, _train)
     try:
         return run(options)
-    except (ConfigError, *IMAGE_ERRORS, OSError) as error:
+    except (ConfigError, ModelError, *IMAGE_ERRORS, OSError) as error:
         message = str(error)
     except ValueError as error:
         if not _is_input_error(error):
@@ -100,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> int:
     settings = read_request(options.config)
+    check_model_file(settings.scoring)
     if options.settings_only:
         sys.stdout.write("ok: settings\n")
         return 0

@@ -29,6 +29,7 @@ from collinear.dbpn.device import (
 from collinear.dbpn.files import write_json, write_text
 from collinear.dbpn.infer import upscale
 from collinear.dbpn.pixels import NonFiniteError
+from collinear.dbpn.scoring import load_ma_model, score_images, score_record
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.state import StateError, check_identity, load_state, save_state
 from collinear.dbpn.store import load_or_keep_pairs
@@ -41,7 +42,7 @@ from collinear.dbpn.weights import (
     save_weights,
 )
 from collinear.quality.images import RgbImage, read_image, write_png
-from collinear.quality.score import SCORER, VALUES, SetScore, score_set
+from collinear.quality.score import SCORER, VALUES, SetScore
 
 STATE, WEIGHTS, CURVE, METRICS = "state.pt", "weights.pt", "curve.tsv", "metrics.json"
 
@@ -149,12 +150,13 @@ def run_score(settings: Settings, *, init: Path, out: Path) -> SetScore | None:
         The scores, or None when the network returns NaN or infinite values.
 
     Raises:
-        As `run_stage`.
+        ModelError: Ma's model is missing or another file; and as `run_stage`.
     """
     device = choose_device(settings)
     weights = load_weights(init)
     check_architecture(weights, settings.scale, settings.model, init)
     files = list_images(settings).evaluation
+    ma_model = load_ma_model(settings.scoring)
     make_folder(out / "images")
     model = weights.build().to(device)
     record: dict[str, Any] = {
@@ -175,10 +177,8 @@ def run_score(settings: Settings, *, init: Path, out: Path) -> SetScore | None:
         return None
     for name, sr, _ in images:
         write_png(out / "images" / f"{name}.png", sr)
-    score = score_set(images)
-    complete = None not in score.values.values()
-    record |= {"status": "done" if complete else "diverged", "reason": score.reason}
-    record |= {"values": score.values}
+    score = score_images(images, settings.scoring, ma_model, settings.threads)
+    record |= score_record(score, ma_model)
     record |= {"images": [dataclasses.asdict(image) for image in score.images]}
     write_json(out / "score.json", record)
     return score

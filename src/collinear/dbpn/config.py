@@ -50,6 +50,21 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
+class ScoringSettings:
+    """How images are scored; no training depends on it.
+
+    Attributes:
+        ma_model: Ma's model; None: no perceptual index.
+        foreign_ma_model: Whether a model that is not the published one is accepted.
+        cache: Folder where measurements are kept between runs.
+    """
+
+    ma_model: Path | None = None
+    foreign_ma_model: bool = False
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
 class DiscriminatorSettings:
     """Shape of the discriminator: width, and a "dense" or a pooled "gap" head."""
 
@@ -126,6 +141,7 @@ class Settings:
     pretrain: StageSettings
     finetune: StageSettings
     features: FeatureSettings
+    scoring: ScoringSettings = field(default_factory=ScoringSettings)
     device: str = "auto"
     precision: str = "fp32"
     max_rmse: float | None = None

@@ -14,6 +14,7 @@ from collinear.dbpn.config import (
     DiscriminatorSettings,
     FeatureSettings,
     ModelSettings,
+    ScoringSettings,
     Settings,
     StageSettings,
 )
@@ -50,7 +51,8 @@ def load_settings(
         mapping: The settings, as YAML or JSON gives them.
         params: Values of a trial; they replace keys of `finetune`.
         threads: Threads of the numerics, part of what makes a training reproducible.
-        scoring: What changes scores and no training: `evaluation`.
+        scoring: What changes scores and no training: `evaluation`, `ma_model`,
+            `foreign_ma_model`, `cache`.
 
     Returns:
         The settings.
@@ -61,15 +63,15 @@ def load_settings(
     """
     top = Section(mapping)
     scale = top.choice("scale", SCALES)
+    score = Section({} if scoring is None else scoring, "scoring")
     settings = Settings(
         scale=int(scale),
         model=_read_model(top.section("model")),
-        data=_read_data(
-            top.section("data"), Section({} if scoring is None else scoring, "scoring")
-        ),
+        data=_read_data(top.section("data"), score),
         pretrain=_read_pretrain(top.section("pretrain")),
         finetune=_read_finetune(_with_params(top.section("finetune"), params or {})),
         features=_read_features(top.section("features")),
+        scoring=_read_scoring(score),
         device=top.choice("device", ("auto", "cpu", "cuda"), "auto"),
         precision=top.choice("precision", ("fp32", "bf16"), "fp32"),
         max_rmse=_read_abort(top.section("abort")),
@@ -102,9 +104,6 @@ def _read_model(section: Section) -> ModelSettings:
 def _read_data(section: Section, scoring: Section) -> DataSettings:
     source = section.choice("source", ("builtin", "folder"), "builtin")
     read = _read_names if source == "builtin" else _read_folder
-    cache = section.take("cache")
-    if cache is not None and not isinstance(cache, str | Path):
-        raise ConfigError(f"{section.name('cache')} must be a folder, got {cache!r}")
     if section.has("evaluation"):
         raise ConfigError(
             f"{section.name('evaluation')} belongs into scoring.evaluation: other "
@@ -114,11 +113,27 @@ def _read_data(section: Section, scoring: Section) -> DataSettings:
         source=source,
         train=read(section, "train"),
         evaluation=_read_evaluation(scoring, source),
-        cache=Path(cache) if cache is not None else None,
+        cache=_read_path(section, "cache"),
     )
     section.finish()
-    scoring.finish()
     return data
+
+
+def _read_scoring(section: Section) -> ScoringSettings:
+    scoring = ScoringSettings(
+        ma_model=_read_path(section, "ma_model"),
+        foreign_ma_model=section.flag("foreign_ma_model", False),
+        cache=_read_path(section, "cache"),
+    )
+    section.finish()
+    return scoring
+
+
+def _read_path(section: Section, key: str) -> Path | None:
+    value = section.take(key)
+    if value is not None and (not isinstance(value, str | Path) or not str(value)):
+        raise ConfigError(f"{section.name(key)} must be a path, but got {value!r}")
+    return None if value is None else Path(value)
 
 
 def _read_evaluation(scoring: Section, source: str) -> Path | tuple[str, ...] | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from collinear.dbpn.config import Settings
 from collinear.dbpn.read_settings import load_settings
+from collinear.dbpn.scoring import check_wanted
 from collinear.dbpn.section import ConfigError, Section
 
 THREADS_VARIABLE = "COLLINEAR_THREADS"
@@ -20,7 +21,8 @@ def read_request(path: Path) -> Settings:
     Args:
         path: A JSON file. `scoring` and `params` may be missing; `threads` too, then
             the environment variable COLLINEAR_THREADS decides, and 1 without it. With
-            `axes`, lists of values by parameter, each value is checked in its turn.
+            `axes`, lists of values by parameter, each value is checked in its turn;
+            with `wanted`, names of values, that the settings allow to score them.
 
     Raises:
         ConfigError: The file cannot be read, is not JSON, or breaks a rule.
@@ -46,6 +48,7 @@ def _settings_of(content: Any) -> Settings:
     threads = top.take("threads", os.environ.get(THREADS_VARIABLE))
     settings, scoring = top.take("settings"), top.take("scoring", {})
     params, axes = top.take("params", {}), Section(top.take("axes", {}), "axes")
+    wanted = top.strict_list("wanted", [])
     top.finish()
 
     def load(values: Any) -> Settings:
@@ -54,7 +57,9 @@ def _settings_of(content: Any) -> Settings:
     for name in axes.values:
         for value in axes.strict_list(name, []):
             load({**params, name: value})
-    return load(params)
+    found = load(params)
+    check_wanted(found.scoring, wanted)
+    return found
 
 
 def _thread_count(value: Any) -> Any:

@@ -89,12 +89,12 @@ def _passes(
         scales = [out / length for out, length in zip(lengths, shape[:2], strict=True)]
     order = sorted(range(2), key=lambda axis: scales[axis])
     return [
-        (axis, *_contributions(shape[axis], lengths[axis], scales[axis]))
+        (axis, *contributions(shape[axis], lengths[axis], scales[axis]))
         for axis in order
     ]
 
 
-def _contributions(
+def contributions(
     length: int, out_length: int, scale: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return weights and 0-based input positions, both of shape (out_length, taps)."""

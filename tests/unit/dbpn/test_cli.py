@@ -15,6 +15,7 @@ import torch
 from collinear.dbpn.__main__ import EXIT_BAD_INPUT, EXIT_STOPPED, main
 from collinear.dbpn.weights import WeightsError, load_weights
 from collinear.quality.images import read_image
+from collinear.quality.score import VALUES
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def test_finetuning_and_scoring(pretrained, run, request_file, tmp_path):
     weights = str(tmp_path / "fine" / "weights.pt")
     assert run("score", config, "score", "--init", weights) == 0
     score = json.loads((tmp_path / "score" / "score.json").read_text())
-    assert (score["status"], score["scorer"]) == ("done", "niqe+rmse")
+    assert (score["status"], score["scorer"]) == ("done", "perceptual-index pirm-1")
     assert score["values"]["rmse"] > 0
     assert score["digests"]["weights"] == found["digests"]["weights"]
     sr = read_image(tmp_path / "score" / "images" / "evaluation0.png")
@@ -173,7 +174,7 @@ def test_weights_that_are_not_numbers_score_null(
     assert run("score", request_file(), "score", "--init", str(path)) == 0
     score = json.loads((tmp_path / "score" / "score.json").read_text())
     assert score["status"] == "diverged"
-    assert score["values"] == {"niqe": None, "rmse": None}
+    assert score["values"] == dict.fromkeys(VALUES)
     assert "NaN or infinite" in score["reason"]
 
 

@@ -67,7 +67,8 @@ def test_set_values_are_the_root_of_the_mean_and_the_mean():
     assert same.mse == 0
     assert score.values["rmse"] == math.sqrt(brighter.mse / 2)
     assert score.values["niqe"] == pytest.approx((same.niqe + brighter.niqe) / 2)
-    assert score.reason is None
+    assert score.reason == "Ma's model was not given"
+    assert score.values["ma"] is score.values["perceptual_index"] is None
 
 
 def test_only_the_wanted_values_are_returned():
@@ -85,7 +86,7 @@ def test_a_constant_result_has_no_niqe_but_a_reason():
     ("pairs", "goals", "message"),
     [
         ([], ["rmse"], "at least one image"),
-        ([("a", SMALL, SMALL)], ["perceptual_index"], "out of niqe, rmse, but got"),
+        ([("a", SMALL, SMALL)], ["psnr"], "out of niqe, rmse, ma, perceptual_index"),
         ([("a", SMALL, SMALL)], [], "but got none"),
         ([("a", SMALL, SMALL), ("A", SMALL, SMALL)], ["rmse"], "more than case"),
         ([("a", SMALL[:-1], SMALL)], ["rmse"], "a: .*one size.*200 x 103"),
