@@ -80,3 +80,12 @@ def test_program_that_is_not_there(workspace, config):
     workspace.write(changed(config, "application.check", ["no_such_program"]))
     done = workspace.run("-n")
     assert "cannot start 'no_such_program'" in done.stdout + done.stderr
+
+
+def test_started_campaign_is_checked_again(workspace, config):
+    """Scores and limits may change after the start, and be wrong then."""
+    workspace.write(config)
+    assert workspace.run("--until", "pretrain").returncode == 0
+    workspace.write(changed(config, "application.check", ["no_such_program"]))
+    done = workspace.run("-n")
+    assert "cannot start 'no_such_program'" in done.stdout + done.stderr

@@ -24,7 +24,7 @@ try:
     )
     ROOT = Path("results") / campaign.name
     if workflow.is_main_process:
-        check_application(campaign, ROOT, campaign.application.check)
+        check_application(campaign, campaign.application.check)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -49,7 +49,8 @@ def begin():
     """Before the first job: one Snakemake a campaign, and the data are checked."""
     try:
         hold_campaign(ROOT)
-        check_application(campaign, ROOT, campaign.application.check_data)
+        if not (ROOT / "settings.json").exists():
+            check_application(campaign, campaign.application.check_data)
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
 

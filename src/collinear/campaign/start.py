@@ -36,22 +36,17 @@ def open_campaign(
     return campaign
 
 
-def check_application(
-    campaign: Campaign, root: Path, command: Sequence[str] | None
-) -> None:
+def check_application(campaign: Campaign, command: Sequence[str] | None) -> None:
     """Lets the application check its settings or data before any training.
-
-    A campaign that has started was checked then, with the same settings.
 
     Args:
         campaign: The campaign.
-        root: Folder of the campaign.
         command: ``application.check`` or ``application.check_data``; None does nothing.
 
     Raises:
         ConfigError: With the message of the application.
     """
-    if command is None or (root / "settings.json").exists():
+    if command is None:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "settings.json"
