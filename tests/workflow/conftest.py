@@ -46,13 +46,14 @@ class Workspace:
 
     def start(self, *arguments, **options):
         """Starts without waiting, in a process group of its own."""
-        return subprocess.Popen(
-            self.command(*arguments, **options),
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with open(self.folder / "stdout.txt", "w") as stdout:
+            return subprocess.Popen(
+                self.command(*arguments, **options),
+                cwd=self.folder,
+                stdout=stdout,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
     def results(self, campaign="standin"):
         return self.folder / "results" / campaign

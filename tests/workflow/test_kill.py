@@ -68,8 +68,10 @@ def test_interrupt_stops_and_the_same_command_continues(workspace, config):
     while n_trials(workspace) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    # Snakemake's exit code depends on what it was doing; ours is what comes next.
-    process.wait(timeout=120)
+    # Rarely, Snakemake calls an interrupted run a success; then our last line says it.
+    code = process.wait(timeout=120)
+    said = (workspace.folder / "stdout.txt").read_text()
+    assert code != 0 or "is not finished" in said or "Report:" in said
     done = workspace.run()
     assert done.returncode == 0, done.stderr
     assert len(history_of(workspace)) == config["max_trials"]
