@@ -92,7 +92,7 @@ def _kernel(index: list[Array], axes: tuple[Axis, ...], chance: np.random.Genera
 
 
 def _network(index: list[Array], axes: tuple[Axis, ...], chance: np.random.Generator):
-    """Error of a network: the best rate follows batch and width; too high is useless."""
+    """Error of a network: the best rate follows batch and width; above it, useless."""
     u = [i / (len(a[1]) - 1) for i, a in zip(index, axes, strict=True)]
     rate, batch, width, decay, dropout = u[:5]
     kind = index[5].astype(int)
