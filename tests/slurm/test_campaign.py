@@ -1,0 +1,105 @@
+"""Campaigns through `snakemake --profile profiles/slurm` on a real Slurm."""
+
+import os
+import signal
+import subprocess
+import time
+from datetime import datetime, timedelta
+
+import pytest
+import yaml
+
+from collinear.campaign.journal import Journal, comparable
+
+DEADLINE = 240
+
+
+def with_seconds(config, seconds, **changes):
+    application = config["application"]
+    settings = application["settings"] | {"seconds": seconds}
+    return config | changes | {"application": application | {"settings": settings}}
+
+
+def history(workspace):
+    return comparable(Journal(workspace.results() / "history"))
+
+
+def wait_for(condition, process):
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, "the campaign made no progress"
+        assert process.poll() is None, "the campaign ended too early"
+        time.sleep(0.2)
+
+
+def finish(process):
+    assert process.wait(timeout=DEADLINE) == 0
+
+
+@pytest.fixture
+def undisturbed(workspace, config):
+    """The history of the stand-in campaign on this machine alone."""
+    workspace.write(with_seconds(config, 0, batch=4, max_trials=4))
+    assert workspace.run(profile="local").returncode == 0
+    rows = history(workspace)
+    subprocess.run(
+        ["rm", "-r", workspace.results(), workspace.folder / ".snakemake"], check=True
+    )
+    return rows
+
+
+def test_tiny_dbpn_runs_as_jobs(workspace):
+    config = yaml.safe_load((workspace.folder / "config/smoke.yaml").read_text())
+    workspace.write(config | {"batch": 2, "max_trials": 2, "campaign": "standin"})
+    done = workspace.run()
+    assert done.returncode == 0, done.stderr
+    assert len(history(workspace)) == 2
+    assert (workspace.results() / "report" / "index.html").exists()
+    # pretrain, and for two candidates and the conventional setting finetune and score
+    assert len(workspace.jobs("pretrain")) == 1
+    assert len(workspace.jobs("finetune")) == len(workspace.jobs("score")) == 3
+
+
+def test_trainings_keep_to_their_slots(workspace, config):
+    """What the profile does with 50 slots and the 51st training, with 2 and a third."""
+    workspace.write(with_seconds(config, 4, batch=5, max_trials=5))
+    process = workspace.start("--resources", "gpu=2")
+    widths = set()
+    while process.poll() is None:
+        widths.add(len(workspace.jobs("finetune", "running,pending,completing")))
+        time.sleep(0.3)
+    assert process.returncode == 0
+    assert max(widths) == 2
+
+
+def test_jobs_of_a_killed_campaign_are_waited_for(workspace, config, undisturbed):
+    """Killed on the cluster, continued on this machine: nothing is trained twice."""
+    workspace.write(with_seconds(config, 20, batch=4, max_trials=4))
+    process = workspace.start()
+    wait_for(lambda: len(workspace.starts()) >= 2, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    running = workspace.starts()
+    done = workspace.run(profile="local")
+    assert done.returncode == 0, done.stderr
+    assert history(workspace) == undisturbed
+    assert all(workspace.starts()[point] == 1 for point in running)
+
+
+def test_whatever_ends_a_job_its_trial_goes_on(
+    workspace, config, undisturbed, scontrol
+):
+    """Requeued after a node failure, cancelled, out of time, killed for memory."""
+    workspace.write(with_seconds(config, 12, batch=4, max_trials=4))
+    process = workspace.start()
+    wait_for(lambda: len(workspace.starts()) == 4, process)
+    requeued, cancelled, timed_out, _ = map(str, workspace.jobs("finetune", "running"))
+    scontrol("scontrol", "requeue", requeued)
+    scontrol("scancel", cancelled)
+    now = datetime.now() + timedelta(seconds=1)
+    end = now.strftime("%Y-%m-%dT%H:%M:%S")
+    scontrol("scontrol", "update", f"JobId={timed_out}", f"EndTime={end}")
+    out_of_memory = "1-1"
+    subprocess.run(["pkill", "-9", "-f", f"{workspace.folder}.*"], check=False)
+    finish(process)
+    assert history(workspace) == undisturbed
