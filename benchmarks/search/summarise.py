@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from landscapes import LIMITED
+from landscapes import LIMITED, RECORDED
 from scipy import stats
 
 mpl.use("Agg")
@@ -23,6 +23,7 @@ import matplotlib.pyplot as plt
 HERE = Path(__file__).parent
 MEASURES = ("reg50", "reg100", "reg200", "reg363", "home")
 OURS = "anova-finals"
+PEERS = ("random", "optuna-tpe", "optuna-cma", "botorch-ts")  # of ten seeds
 LEVEL = 0.003
 
 
@@ -34,7 +35,8 @@ def main() -> None:
     open_runs = runs[~runs.landscape.isin(LIMITED)]
     text = ["# The search against its peers", ""]
     for mode, part in open_runs.groupby("mode", sort=False):
-        text += [f"## {mode}", "", *overview(part), "", *differences(part), ""]
+        text += [f"## {mode}", "", *overview(part), "", *verdict(part), ""]
+        text += [*differences(part), "", *by_kind(part), ""]
         text += by_landscape(part)
         draw(part, given.folder / f"regret-{mode}.png")
     limited = runs[runs.landscape.isin(LIMITED)]
@@ -50,8 +52,16 @@ def read_runs(folder: Path) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True).drop_duplicates(keys)
 
 
+def kind(landscape: str) -> str:
+    """The group of a landscape, as `run.py` names it."""
+    first = landscape.split("_")[0]
+    if landscape in RECORDED:
+        return "recorded"
+    return first if first in ("moved", "rough") else "synthetic"
+
+
 def overview(runs: pd.DataFrame) -> list[str]:
-    """One row a method: means over landscapes and seeds."""
+    """One row a method: means over landscapes and seeds; nan is not measured."""
     columns = [*MEASURES, "reach 1 %", "trials to 5 %", "trials to 1 %"]
     columns += ["time to 5 %", "CPU s"]
     rows = [header(["method", "seeds", "landscapes", *columns])]
@@ -65,28 +75,67 @@ def overview(runs: pd.DataFrame) -> list[str]:
     return rows
 
 
+def verdict(runs: pd.DataFrame) -> list[str]:
+    """Ours beside the best peer of each measure, on the runs that both have."""
+    wanted = {**{m: m for m in MEASURES[1:]}, "reach 1 %": "missed"}
+    runs = runs.assign(missed=(~np.isfinite(runs.to1)).astype(float))
+    peers = [m for m in PEERS if m in set(runs.method)]
+    if OURS not in set(runs.method) or not peers:
+        return []
+    rows = [header(["measure", "best peer", "seeds", "ours minus peer", "so we are"])]
+    for name, measure in wanted.items():
+        means = runs[runs.method.isin(peers)].groupby("method")[measure].mean()
+        best = str(means.dropna().idxmin())
+        gap, half, seeds = paired(runs, best, measure)
+        word = "level"
+        if abs(gap) >= LEVEL and abs(gap) > half:
+            word = "ahead" if gap < 0.0 else "behind"
+        if measure == "missed":
+            shown = f"{-100 * gap:+.1f} ± {100 * half:.1f} % reached"
+        else:
+            shown = interval(gap, half)
+        rows.append(line([name, best, seeds, shown, word]))
+    note = f"Level: within {LEVEL}, or within the 95 % interval."
+    return [*rows, "", note]
+
+
+def by_kind(runs: pd.DataFrame) -> list[str]:
+    """Means of three measures for each kind of landscape."""
+    runs = runs.assign(kind=runs.landscape.map(kind))
+    rows = []
+    for measure in ("reg100", "reg200", "reg363", "home"):
+        table = runs.pivot_table(index="kind", columns="method", values=measure)
+        rows += [f"{measure} by kind of landscape:", "", header([" ", *table.columns])]
+        rows += [line([n, *(f"{v:.4f}" for v in r)]) for n, r in table.iterrows()]
+        rows.append("")
+    return rows
+
+
 def differences(runs: pd.DataFrame) -> list[str]:
     """Ours minus each other method, with 95 % intervals; negative is better."""
     if OURS not in set(runs.method):
         return []
     rows = [f"{OURS} minus the other, paired:", "", header(["other", *MEASURES])]
     for method in sorted(set(runs.method) - {OURS}):
-        cells = [interval(*paired(runs, method, m)) for m in MEASURES]
+        cells = [interval(*paired(runs, method, m)[:2]) for m in MEASURES]
         rows.append(line([method, *cells]))
     return rows
 
 
-def paired(runs: pd.DataFrame, other: str, measure: str) -> tuple[float, float]:
-    """Mean difference over landscapes, and half its 95 % interval over seeds."""
+def paired(runs: pd.DataFrame, other: str, measure: str) -> tuple[float, float, int]:
+    """Mean difference over landscapes, half its 95 % interval, number of seeds."""
     table = runs.pivot_table(
         index=["seed", "landscape"], columns="method", values=measure
     )
+    if other not in table:  # never ran this far
+        return float("nan"), float("nan"), 0
     gap = (table[OURS] - table[other]).replace([np.inf, -np.inf], np.nan).dropna()
-    means = gap.groupby("seed").mean()
+    sizes = gap.groupby("seed").size()
+    means = gap.groupby("seed").mean()[sizes == sizes.max()]  # whole seeds
     if len(means) < 2:
-        return float(means.mean()), float("nan")
+        return float(means.mean()), float("nan"), len(means)
     half = stats.t.ppf(0.975, len(means) - 1) * means.std() / np.sqrt(len(means))
-    return float(means.mean()), float(half)
+    return float(means.mean()), float(half), len(means)
 
 
 def interval(mean: float, half: float) -> str:
