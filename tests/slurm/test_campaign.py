@@ -99,7 +99,6 @@ def test_whatever_ends_a_job_its_trial_goes_on(
     now = datetime.now() + timedelta(seconds=1)
     end = now.strftime("%Y-%m-%dT%H:%M:%S")
     scontrol("scontrol", "update", f"JobId={timed_out}", f"EndTime={end}")
-    out_of_memory = "1-1"
     subprocess.run(["pkill", "-9", "-f", f"{workspace.folder}.*"], check=False)
     finish(process)
     assert history(workspace) == undisturbed
