@@ -10,6 +10,7 @@ from collinear.search.anova import Anova
 from collinear.search.history import Goal
 from collinear.search.replay import StrategyError
 from collinear.search.space import Point, SearchSpace
+from collinear.search.start import latin_hypercube
 from collinear.search.strategies import (
     S2017,
     S2018,
@@ -60,12 +61,13 @@ def make_strategy(
 
     Args:
         name: One of `STRATEGIES`.
-        options: Fields of the strategy by name: ``start`` (list of indices, or
-            parameter values by name), ``alpha``, ``axis`` (`ippe`), ``q``
-            (`levelled`), ``categorical`` and ``repeat_every`` (`anova`).
+        options: By name: ``start`` (list of indices, parameter values by name,
+            or ``"latin"`` for a Latin hypercube), ``alpha``, ``count``
+            (``"samples"`` or ``"batches"``, see `LineStrategy`), ``axis`` (`ippe`),
+            ``q`` (`levelled`), ``categorical`` and ``repeat_every`` (`anova`).
         space: The grid.
         goal: What is minimised, under which limits.
-        seed: Campaign seed; `anova` and `random` use it.
+        seed: Campaign seed; `anova`, `random` and a Latin hypercube use it.
 
     Raises:
         StrategyError: An unknown name or option, or an option out of range.
@@ -73,15 +75,15 @@ def make_strategy(
     given = dict(options or {})
     match name:
         case "ippe":
-            return Ippe(space, goal, **_line_options(name, Ippe, given, space))
+            return Ippe(space, goal, **_line_options(Ippe, given, space, seed))
         case "s2017":
-            return S2017(space, goal, **_line_options(name, S2017, given, space))
+            return S2017(space, goal, **_line_options(S2017, given, space, seed))
         case "s2018":
-            return S2018(space, goal, **_line_options(name, S2018, given, space))
+            return S2018(space, goal, **_line_options(S2018, given, space, seed))
         case "radial":
-            return Radial(space, goal, **_line_options(name, Radial, given, space))
+            return Radial(space, goal, **_line_options(Radial, given, space, seed))
         case "levelled":
-            return Levelled(space, goal, **_line_options(name, Levelled, given, space))
+            return Levelled(space, goal, **_line_options(Levelled, given, space, seed))
         case "anova":
             return Anova(space, goal, seed=seed, **_anova_options(given))
         case "random":
@@ -95,15 +97,27 @@ def make_strategy(
 
 
 def _line_options(
-    name: str, kind: type[LineStrategy], given: dict[str, Any], space: SearchSpace
+    kind: type[LineStrategy], given: dict[str, Any], space: SearchSpace, seed: int
 ) -> dict[str, Any]:
-    known = [f.name for f in fields(kind) if f.name not in ("space", "goal")]
-    _check_options(name, given, known)
+    name = kind.__name__.lower()
+    fixed = ("space", "goal", "design", "by_batch")
+    known = [f.name for f in fields(kind) if f.name not in fixed]
+    _check_options(name, given, [*known, "count"])
     for option in ("q", "axis"):
         _check_type(name, option, given.get(option, 0), int)
     _check_type(name, "alpha", given.get("alpha", 0.0), (int, float))
-    if given.get("start") is not None:
-        given["start"] = _start_point(name, given["start"], space)
+    count = given.pop("count", "samples")
+    if count not in ("samples", "batches"):
+        raise StrategyError(
+            f"strategy {name!r}: count must be 'samples' or 'batches', but got "
+            f"{count!r}"
+        )
+    given["by_batch"] = count == "batches"
+    start = given.pop("start", None)
+    if start == "latin":
+        given["design"] = latin_hypercube(space.shape, seed)
+    elif start is not None:
+        given["start"] = _start_point(name, start, space)
     return given
 
 
@@ -128,7 +142,8 @@ def _start_point(name: str, start: object, space: SearchSpace) -> Point:
     if point is None or point not in space:
         raise StrategyError(
             f"strategy {name!r}: start must be a point of the grid {space.shape}, but "
-            f"got {start!r}; give a list of indices from 0, or a value of each axis"
+            f"got {start!r}; give a list of indices from 0, a value of each axis, "
+            "or 'latin'"
         )
     return tuple(int(i) for i in point)  # type: ignore[attr-defined]
 
