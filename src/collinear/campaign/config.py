@@ -126,8 +126,7 @@ def load_campaign(
         space = SearchSpace.from_values(config["space"])
     except SpaceError as error:
         raise ConfigError(f"space: {error}") from error
-    limits = tuple(Limit(n, float(v)) for n, v in config.get("limits", {}).items())
-    goal = Goal(config["objective"], limits)
+    goal = _goal(config)
     application = _application(config["application"])
     _check_values(goal, application)
     campaign = Campaign(
@@ -185,6 +184,25 @@ def _explain(error: jsonschema.ValidationError) -> str:
 
 def _is_float(text: str) -> bool:
     return _STRING_FLOAT.match(text) is not None
+
+
+def _goal(config: Mapping[str, Any]) -> Goal:
+    """The goal; a list of limits on one value keeps the largest as *the* limit."""
+    limits = []
+    for name, given in config.get("limits", {}).items():
+        *tighter, maximum = map(float, given if isinstance(given, list) else [given])
+        try:
+            limits.append(Limit(name, maximum, tuple(tighter)))
+        except ValueError as error:
+            raise ConfigError(f"limits.{name}: {error}") from error
+    try:
+        return Goal(
+            config["objective"],
+            tuple(limits),
+            lower_is_better=not config.get("maximise", False),
+        )
+    except ValueError as error:
+        raise ConfigError(f"limits: {error}") from error
 
 
 def _application(section: Mapping[str, Any]) -> Application:

@@ -58,14 +58,20 @@ def scoring_digest(campaign: Campaign) -> str:
 
 def search_digest(campaign: Campaign) -> str:
     """Digest of what steers the search and may change between starts."""
-    return digest(
-        {
-            "strategy": dict(campaign.strategy_options),
-            "objective": campaign.goal.objective,
-            "limits": {limit.name: limit.maximum for limit in campaign.goal.limits},
-            "max_trials": campaign.max_trials,
-        }
-    )
+    goal = campaign.goal
+    settings: dict[str, Any] = {
+        "strategy": dict(campaign.strategy_options),
+        "objective": goal.objective,
+        "limits": {
+            limit.name: list(limit.maxima) if limit.tighter else limit.maximum
+            for limit in goal.limits
+        },
+        "max_trials": campaign.max_trials,
+    }
+    # Only where they are used, so that older campaigns keep their digest.
+    if not goal.lower_is_better:
+        settings["maximise"] = True
+    return digest(settings)
 
 
 def check_frozen(campaign: Campaign, root: Path) -> None:

@@ -13,6 +13,7 @@ from collinear.campaign.figures import (
     WIDTH,
     label,
     save,
+    show_values,
     style,
     upper_end,
 )
@@ -60,6 +61,7 @@ def lines_figure(
             _draw_line(axes, line, space, top)
             _mark_incumbent(axes, line, incumbent)
             axes.set_ylim(bottom - margin, top + margin)
+            show_values(axes, goal)
         for axes in list(grid.flat)[len(lines) :]:
             axes.set_visible(False)
         figure.supylabel(label(goal.objective), fontsize=9)

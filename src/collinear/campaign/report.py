@@ -17,6 +17,11 @@ from collinear.campaign.decide import Setting
 from collinear.campaign.figures import history_figure, jobs_figure, tradeoff_figure
 from collinear.campaign.files import write_json, write_text
 from collinear.campaign.journal import results_of
+from collinear.campaign.limit_tables import (
+    front_table,
+    limits_section,
+    limits_table,
+)
 from collinear.campaign.line_figures import lines_figure
 from collinear.campaign.program import ProgramError, expand, thread_environment
 from collinear.campaign.steps import journal_of
@@ -59,6 +64,14 @@ class ReportFiles:
     @property
     def trials(self) -> Path:
         return self.folder / "trials.tsv"
+
+    @property
+    def limits(self) -> Path:
+        return self.folder / "limits.tsv"
+
+    @property
+    def front(self) -> Path:
+        return self.folder / "front.tsv"
 
     @property
     def index(self) -> Path:
@@ -233,6 +246,10 @@ def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) ->
     table = result_table(campaign, estimate)
     write_text(files.table, table.to_csv(sep="\t"))
     write_text(files.trials, trials_table(campaign, root).to_csv(sep="\t", index=False))
+    if campaign.goal.swept is not None:
+        limits, front = limits_table(estimate), front_table(estimate)
+        write_text(files.limits, limits.to_csv(sep="\t", index=False))
+        write_text(files.front, front.to_csv(sep="\t", index=False))
     write_text(files.index, page(campaign, estimate, table))
 
 
@@ -245,6 +262,7 @@ def page(
     name = html.escape(campaign.name)
     outcomes = ", ".join(f"{n} {k}" for k, n in estimate["outcomes"].items())
     objective = campaign.goal.objective
+    sense = "minimised" if campaign.goal.lower_is_better else "maximised"
     figures = [
         ("history.svg", f"Search history: {objective} of every trial, batches shaded."),
         ("tradeoff.svg", f"{objective} against {abscissa(campaign)}."),
@@ -276,9 +294,10 @@ figcaption {{ color: #555; }}
 </style></head><body>
 <h1>{name}</h1>
 <p><strong>{html.escape(estimate["verdict"])}</strong></p>
-<p>Objective: {html.escape(objective)}, minimised. Trials: {estimate["trials"]}
+<p>Objective: {html.escape(objective)}, {sense}. Trials: {estimate["trials"]}
 ({html.escape(outcomes)}). All of them: <a href="trials.tsv">trials.tsv</a>.</p>
 {table.to_html(border=0, escape=True)}
+{limits_section(campaign, estimate)}
 {shown}
 </body></html>
 """

@@ -11,6 +11,7 @@ from collinear.search.anova import Anova
 from collinear.search.dspline import DSpline, DSplineError, fit
 from collinear.search.factory import STRATEGIES, make_strategy, waits
 from collinear.search.finals import race, reserved
+from collinear.search.front import best_for_each_limit, pareto_front
 from collinear.search.history import (
     Asked,
     Goal,
@@ -66,9 +67,11 @@ __all__ = [
     "Strategy",
     "StrategyError",
     "Told",
+    "best_for_each_limit",
     "explored_lines",
     "fit",
     "make_strategy",
+    "pareto_front",
     "race",
     "reserved",
     "waits",

@@ -8,7 +8,7 @@ a pending trial needs no made-up result: it is only not proposed again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,9 @@ class Anova:
     others range over the grid. `Proposal.reason` says which: ``line``, ``global``,
     ``repeat`` (a measured point with its next seed) or ``fill`` (there is no model
     yet). The search ends when every point of the grid was asked.
+
+    With several limits on one value (`Limit.tighter`) the draws take turns over them,
+    and `Proposal.reason` names the limit; all of them share every trial.
 
     Attributes:
         space: The grid.
@@ -83,7 +86,7 @@ class Anova:
             order = start_order(self.space.shape, self.seed)
             free = order[~taken[order]][:k]
             return tuple(Proposal(self._point(flat), 1, "fill") for flat in free)
-        desk = _Desk(models, seen, self.space, _highest_seeds(history))
+        desk = _Desk(models, seen, self.space, _highest_seeds(history), self.goal)
         asked = len(history.proposals)
         slots = range(asked, asked + k)
         return tuple(desk.proposals(taken, self.seed, slots, self.repeat_every))
@@ -149,6 +152,7 @@ class _Desk:
     seen: Observations
     space: SearchSpace
     seeds: dict[Point, int]
+    goal: Goal
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -159,22 +163,37 @@ class _Desk:
     ) -> Iterator[Proposal]:
         """One proposal for each slot, while there are free points."""
         taken = taken.copy()
-        near, measured = self._near_lines(), self._measured()
+        each, measured = self._levels(), self._measured()
+        near = [self._near_lines(models) for models, _ in each]
         noisy = self.models.objective.posterior.model.hyper.noise > _NOISE
-        for slot, score in _scores(self.models, seed, slots):
+        for slot, score in _scores([models for models, _ in each], seed, slots):
+            turn, level = divmod(slot, len(each))
+            label = each[level][1]
             if taken.all():
                 return
             if noisy and repeat_every and slot % repeat_every == repeat_every - 1:
                 flat = measured[np.argmin(score[measured])]
-                yield self._proposal(flat, "repeat")
+                yield self._proposal(flat, "repeat" + label)
                 continue
-            free = near[~taken[near]] if slot % 2 else near[:0]
+            # As slot % 2, but so that every limit has both kinds.
+            on_line = (turn + level) % 2
+            free = near[level][~taken[near[level]]] if on_line else near[level][:0]
             if len(free):
                 flat, reason = free[np.argmin(score[free])], "line"
             else:
                 flat, reason = np.argmin(np.where(taken, np.inf, score)), "global"
             taken[flat] = True
-            yield self._proposal(flat, reason)
+            yield self._proposal(flat, reason + label)
+
+    def _levels(self) -> list[tuple[Models, str]]:
+        """The models for each of several limits, and what a reason says of it."""
+        swept = self.goal.swept
+        if swept is None:
+            return [(self.models, "")]
+        return [
+            (self.models.at(level), f" for {swept.name} <= {maximum:g}")
+            for level, maximum in enumerate(swept.maxima)
+        ]
 
     def _proposal(self, flat: np.intp, reason: str) -> Proposal:
         indices = np.array(np.unravel_index(flat, self.shape))
@@ -187,12 +206,12 @@ class _Desk:
         flat = np.ravel_multi_index(tuple(self.seen.points.T), self.shape)
         return np.setdiff1d(flat, flat[~self.seen.measured])
 
-    def _near_lines(self) -> Indices:
+    def _near_lines(self, models: Models) -> Indices:
         """Points on the lines through the best measured points."""
         flat = self._measured()
         points = np.stack(np.unravel_index(flat, self.shape), axis=1)
-        mean = self.models.objective.posterior.mean[flat]
-        unlikely = self.models.feasibility(points) < 0.5
+        mean = models.objective.posterior.mean[flat]
+        unlikely = models.feasibility(points) < 0.5
         best = np.lexsort((mean, unlikely))[:_N_BASES]
         found: set[Point] = set()
         for base in points[best].tolist():
@@ -213,11 +232,15 @@ def _highest_seeds(history: History) -> dict[Point, int]:
     return seeds
 
 
-def _scores(models: Models, seed: int, slots: range) -> Iterator[tuple[int, Array]]:
+def _scores(
+    levels: Sequence[Models], seed: int, slots: range
+) -> Iterator[tuple[int, Array]]:
     """One joint draw over the grid for each slot; lower is better.
 
-    A point over a limit in the draw ranks behind all others, by its excess.
+    A point over a limit in the draw ranks behind all others, by its excess. The limit
+    is that of `levels` in turn; everything else in them is the same.
     """
+    models = levels[0]
     posterior = models.objective.posterior
     block = max(1, _DRAWN_AT_ONCE // posterior.model.size)
     for first in range(slots.start, slots.stop, block):
@@ -226,7 +249,8 @@ def _scores(models: Models, seed: int, slots: range) -> Iterator[tuple[int, Arra
         excess = np.zeros_like(scores) if models.limits else None
         for k, limit in enumerate(models.limits):
             values = limit.surrogate.posterior.draws(_generators(seed, part, k + 1))
-            excess += np.maximum(values - limit.maximum, 0.0)
+            turns = [levels[slot % len(levels)].limits[k].maximum for slot in part]
+            excess += np.maximum(values - np.array(turns)[:, None], 0.0)
         if excess is not None:
             scores = np.where(excess > 0.0, _OVER_LIMIT + excess, scores)
         yield from zip(part, scores, strict=True)
