@@ -13,6 +13,7 @@ from collinear.campaign.files import read_json
 from collinear.campaign.journal import Journal
 from collinear.campaign.stages import SCORE, WEIGHTS
 from collinear.campaign.status import busy_seconds, count_outcomes
+from collinear.campaign.steering import last_ending
 from collinear.campaign.steps import journal_of
 from collinear.campaign.trials import (
     TrialName,
@@ -86,6 +87,7 @@ class Estimate:
         each_limit: With several limits on one value, the best setting for each.
         front: With several limits, the trials that no other one beats in both the
             objective and the limited value, by rising limited value.
+        ending: Why the search ended, or None where that was not recorded.
     """
 
     campaign: str
@@ -102,6 +104,7 @@ class Estimate:
     verdict: str
     each_limit: tuple[BestWithin, ...] = ()
     front: tuple[Setting, ...] = ()
+    ending: str | None = None
 
 
 def decide(campaign: Campaign, root: Path) -> dict[str, Any]:
@@ -113,6 +116,7 @@ def decide(campaign: Campaign, root: Path) -> dict[str, Any]:
     conventional = _conventional(campaign, root)
     jobs = read_jobs(root)
     improvement = _improvement(campaign.goal, best, conventional)
+    ended = last_ending(campaign, journal)
     estimate = Estimate(
         campaign=campaign.name,
         objective=campaign.goal.objective,
@@ -128,6 +132,7 @@ def decide(campaign: Campaign, root: Path) -> dict[str, Any]:
         verdict=_verdict(campaign, best, conventional, improvement),
         each_limit=_each_limit(campaign, history),
         front=_front(campaign, history),
+        ending=ended.reason if ended else None,
     )
     return asdict(estimate)
 

@@ -9,10 +9,11 @@ in none of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from collinear.campaign.config import Campaign, ConfigError
+from collinear.campaign.config import Campaign, ConfigError, StopRules
 from collinear.campaign.files import digest, read_json, write_json
 
 # Raise by hand when a change of the workflow changes what a training computes.
@@ -71,6 +72,12 @@ def search_digest(campaign: Campaign) -> str:
     # Only where they are used, so that older campaigns keep their digest.
     if not goal.lower_is_better:
         settings["maximise"] = True
+    if campaign.warm_start is not None:
+        settings["warm_start"] = campaign.warm_start
+    if campaign.enqueue:
+        settings["enqueue"] = [list(point) for point in campaign.enqueue]
+    if campaign.stop != StopRules():
+        settings["stop"] = asdict(campaign.stop)
     return digest(settings)
 
 

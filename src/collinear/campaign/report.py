@@ -24,6 +24,7 @@ from collinear.campaign.limit_tables import (
 )
 from collinear.campaign.line_figures import lines_figure
 from collinear.campaign.program import ProgramError, expand, thread_environment
+from collinear.campaign.steering import describe_prior, strategy_of
 from collinear.campaign.steps import journal_of
 from collinear.campaign.trials import program_input
 from collinear.search import explored_lines
@@ -105,7 +106,7 @@ def draw_figures(
     )
     incumbent = history.incumbent(campaign.goal)
     lines_figure(
-        explored_lines(campaign.strategy(), history),
+        explored_lines(strategy_of(campaign, root), history),
         campaign.space,
         campaign.goal,
         incumbent.point if incumbent else None,
@@ -250,18 +251,30 @@ def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) ->
         limits, front = limits_table(estimate), front_table(estimate)
         write_text(files.limits, limits.to_csv(sep="\t", index=False))
         write_text(files.front, front.to_csv(sep="\t", index=False))
-    write_text(files.index, page(campaign, estimate, table))
+    warm = describe_prior(campaign, root)
+    write_text(files.index, page(campaign, estimate, table, warm))
 
 
 def page(
     campaign: Campaign,
     estimate: Mapping[str, Any],
     table: pd.DataFrame,
+    warm: str | None = None,
 ) -> str:
-    """The report as one HTML page beside its figures."""
+    """The report as one HTML page beside its figures.
+
+    Args:
+        campaign: The campaign.
+        estimate: What it found.
+        table: See `result_table`.
+        warm: What a warm start took over, in words, or None.
+    """
     name = html.escape(campaign.name)
     outcomes = ", ".join(f"{n} {k}" for k, n in estimate["outcomes"].items())
     objective = campaign.goal.objective
+    notes = [f"The search ended: {estimate['ending']}."] if estimate["ending"] else []
+    notes += [f"{warm.capitalize()}."] if warm else []
+    remarks = html.escape(" ".join(notes))
     sense = "minimised" if campaign.goal.lower_is_better else "maximised"
     figures = [
         ("history.svg", f"Search history: {objective} of every trial, batches shaded."),
@@ -295,7 +308,8 @@ figcaption {{ color: #555; }}
 <h1>{name}</h1>
 <p><strong>{html.escape(estimate["verdict"])}</strong></p>
 <p>Objective: {html.escape(objective)}, {sense}. Trials: {estimate["trials"]}
-({html.escape(outcomes)}). All of them: <a href="trials.tsv">trials.tsv</a>.</p>
+({html.escape(outcomes)}). All of them: <a href="trials.tsv">trials.tsv</a>.
+{remarks}</p>
 {table.to_html(border=0, escape=True)}
 {limits_section(campaign, estimate)}
 {shown}

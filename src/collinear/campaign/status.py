@@ -10,6 +10,7 @@ from collinear.campaign.clocks import Job, read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.digests import search_digest
 from collinear.campaign.journal import Journal
+from collinear.campaign.steering import Ending, describe_prior, last_ending
 from collinear.campaign.steps import journal_of
 from collinear.search import Goal, History, Limit, Result, best_for_each_limit
 
@@ -27,6 +28,8 @@ class CampaignStatus:
         incumbent: The best feasible trial so far, or None.
         finished: Whether every lane has ended.
         each_limit: With several limits on one value, the incumbent under each.
+        ending: Why the search ended, where that was recorded.
+        warm: What a warm start took over, in words, or None.
         seconds_left: Time until the budget is spent at the rate seen so far, or None
             before there is a rate. The search may end earlier.
     """
@@ -39,6 +42,8 @@ class CampaignStatus:
     finished: bool
     seconds_left: float | None
     each_limit: tuple[tuple[Limit, Result | None], ...] = ()
+    ending: Ending | None = None
+    warm: str | None = None
 
 
 def read_status(campaign: Campaign, root: Path) -> CampaignStatus:
@@ -55,6 +60,8 @@ def read_status(campaign: Campaign, root: Path) -> CampaignStatus:
         finished=_is_finished(campaign, journal),
         seconds_left=_seconds_left(read_jobs(root), told, campaign.max_trials),
         each_limit=best_for_each_limit(history, campaign.goal),
+        ending=last_ending(campaign, journal),
+        warm=describe_prior(campaign, root),
     )
 
 
@@ -141,8 +148,11 @@ def status_line(status: CampaignStatus) -> str:
     trouble = {n: c for n, c in status.outcomes.items() if n != "done"}
     if trouble:
         parts.append(", ".join(f"{count} {name}" for name, count in trouble.items()))
+    if status.warm is not None:
+        parts.append(status.warm)
     if status.finished:
-        parts.append("finished")
+        why = f": {status.ending.reason}" if status.ending else ""
+        parts.append(f"finished{why}")
     elif status.seconds_left:
         parts.append(f"at most {describe_time(status.seconds_left)} left")
     return "; ".join(parts)

@@ -23,9 +23,11 @@ from collinear.search.history import (
     Told,
 )
 from collinear.search.lines import Line
+from collinear.search.queue import ask_with_queue, locate_settings
 from collinear.search.recommend import Recommendation
 from collinear.search.replay import StrategyError
 from collinear.search.space import Axis, Point, SearchSpace, SpaceError
+from collinear.search.stopping import Outlook, little_left, outlook
 from collinear.search.strategies import (
     S2017,
     S2018,
@@ -36,6 +38,7 @@ from collinear.search.strategies import (
     RandomDraw,
     Strategy,
 )
+from collinear.search.warm import EarlierTrial, Prior, make_prior
 
 __all__ = [
     "S2017",
@@ -46,6 +49,7 @@ __all__ = [
     "Axis",
     "DSpline",
     "DSplineError",
+    "EarlierTrial",
     "Exhaustive",
     "ExploredLine",
     "Goal",
@@ -55,7 +59,9 @@ __all__ = [
     "Limit",
     "Line",
     "LineSample",
+    "Outlook",
     "Point",
+    "Prior",
     "Proposal",
     "Radial",
     "RandomDraw",
@@ -67,10 +73,15 @@ __all__ = [
     "Strategy",
     "StrategyError",
     "Told",
+    "ask_with_queue",
     "best_for_each_limit",
     "explored_lines",
     "fit",
+    "little_left",
+    "locate_settings",
+    "make_prior",
     "make_strategy",
+    "outlook",
     "pareto_front",
     "race",
     "reserved",

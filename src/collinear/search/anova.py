@@ -24,6 +24,7 @@ from collinear.search.replay import StrategyError, taken_points
 from collinear.search.space import Point, SearchSpace
 from collinear.search.start import start_order
 from collinear.search.surrogate import Models, build
+from collinear.search.warm import Prior, Shift, prior_models, shift
 
 _DRAWN_AT_ONCE = 4_000_000  # numbers in one block of draws: 32 MB
 _N_BASES = 3  # incumbents through which lines are drawn
@@ -40,8 +41,9 @@ class Anova:
 
     Every second draw is confined to the lines through the three best points, the
     others range over the grid. `Proposal.reason` says which: ``line``, ``global``,
-    ``repeat`` (a measured point with its next seed) or ``fill`` (there is no model
-    yet). The search ends when every point of the grid was asked.
+    ``repeat`` (a measured point with its next seed), ``fill`` (there is no model yet)
+    or ``warm`` (nor is there, and the point is a draw from the model of an earlier
+    search). The search ends when every point of the grid was asked.
 
     With several limits on one value (`Limit.tighter`) the draws take turns over them,
     and `Proposal.reason` names the limit; all of them share every trial.
@@ -53,6 +55,7 @@ class Anova:
         categorical: Names of the axes whose values have no order.
         repeat_every: Under noise, every so many proposals one repeats a measured
             point; 0 for never. Finals repeat better: see `collinear.search.finals`.
+        prior: Trials of an earlier search, or None; see `collinear.search.warm`.
     """
 
     space: SearchSpace
@@ -60,6 +63,7 @@ class Anova:
     seed: int = 0
     categorical: tuple[str, ...] = ()
     repeat_every: int = 0
+    prior: Prior | None = None
 
     def __post_init__(self) -> None:
         for name in ("seed", "repeat_every"):
@@ -83,13 +87,31 @@ class Anova:
             return ()
         models, seen = self._models(history)
         if models is None:
-            order = start_order(self.space.shape, self.seed)
-            free = order[~taken[order]][:k]
-            return tuple(Proposal(self._point(flat), 1, "fill") for flat in free)
+            return tuple(self._first(taken, len(history.proposals), k))
         desk = _Desk(models, seen, self.space, _highest_seeds(history), self.goal)
+        if self.prior is not None and self.axes:
+            earlier = prior_models(self.prior, self.space, self.axes)
+            desk.shift = shift(earlier, models.objective.posterior)
         asked = len(history.proposals)
         slots = range(asked, asked + k)
         return tuple(desk.proposals(taken, self.seed, slots, self.repeat_every))
+
+    def _first(self, taken: Mask, asked: int, k: int) -> Iterator[Proposal]:
+        """Trials before there is a model: spread out, every second one by the prior."""
+        taken, order = taken.copy(), start_order(self.space.shape, self.seed)
+        earlier = None
+        if self.prior is not None and self.axes:
+            earlier = prior_models(self.prior, self.space, self.axes)
+        for slot in range(asked, asked + k):
+            if taken.all():
+                return
+            flat, reason = order[np.argmin(taken[order])], "fill"
+            if earlier is not None and slot % 2 == 0:
+                generators = _generators(self.seed, range(slot, slot + 1), 0)
+                score = earlier.objective.posterior.draws(generators)[0]
+                flat, reason = np.argmin(np.where(taken, np.inf, score)), "warm"
+            taken[flat] = True
+            yield Proposal(self._point(flat), 1, reason)
 
     def lines(self, history: History) -> tuple[Line, ...]:
         """The lines of one axis through the incumbent; none before there is one."""
@@ -140,7 +162,7 @@ class Anova:
             taken[flat] = True
         return taken
 
-    def _point(self, flat: int) -> Point:
+    def _point(self, flat: np.intp) -> Point:
         return tuple(int(i) for i in np.unravel_index(flat, self.space.shape))
 
 
@@ -153,6 +175,7 @@ class _Desk:
     space: SearchSpace
     seeds: dict[Point, int]
     goal: Goal
+    shift: Shift | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -169,6 +192,8 @@ class _Desk:
         for slot, score in _scores([models for models, _ in each], seed, slots):
             turn, level = divmod(slot, len(each))
             label = each[level][1]
+            if self.shift is not None:
+                score = score + self.shift.drawn(seed, slot)
             if taken.all():
                 return
             if noisy and repeat_every and slot % repeat_every == repeat_every - 1:

@@ -22,6 +22,8 @@ from collinear.search.strategies import (
     RandomDraw,
     Strategy,
 )
+from collinear.search.surrogate import NEEDED
+from collinear.search.warm import Prior
 
 STRATEGIES = (
     "ippe",
@@ -56,6 +58,7 @@ def make_strategy(
     space: SearchSpace,
     goal: Goal,
     seed: int = 0,
+    prior: Prior | None = None,
 ) -> Strategy:
     """Builds a strategy from its name and options in a config.
 
@@ -68,11 +71,15 @@ def make_strategy(
         space: The grid.
         goal: What is minimised, under which limits.
         seed: Campaign seed; `anova`, `random` and a Latin hypercube use it.
+        prior: Trials of an earlier search: `anova` models them, the line strategies
+            start at the best of them.
 
     Raises:
         StrategyError: An unknown name or option, or an option out of range.
     """
     given = dict(options or {})
+    if prior is not None:
+        given = _with_prior(name, given, prior)
     match name:
         case "ippe":
             return Ippe(space, goal, **_line_options(Ippe, given, space, seed))
@@ -85,7 +92,7 @@ def make_strategy(
         case "levelled":
             return Levelled(space, goal, **_line_options(Levelled, given, space, seed))
         case "anova":
-            return Anova(space, goal, seed=seed, **_anova_options(given))
+            return Anova(space, goal, seed=seed, prior=prior, **_anova_options(given))
         case "random":
             _check_options(name, given, ())
             return RandomDraw(space, goal, seed=seed)
@@ -94,6 +101,28 @@ def make_strategy(
             return Exhaustive(space, goal)
         case _:
             raise _unknown_strategy(name)
+
+
+def _with_prior(name: str, given: dict[str, Any], prior: Prior) -> dict[str, Any]:
+    """The options of a search that starts from an earlier one."""
+    if name in ("random", "exhaustive"):
+        raise StrategyError(
+            f"strategy {name!r} can make no use of a warm start; remove it or choose "
+            "another strategy"
+        )
+    if name == "anova" and len(prior.points) < NEEDED:
+        raise StrategyError(
+            f"a warm start of 'anova' needs {NEEDED} or more earlier settings on the "
+            f"grid, but got {len(prior.points)} ({prior.skipped} trials lie off it)"
+        )
+    if name == "anova" or name not in STRATEGIES:
+        return given
+    if given.get("start") is not None:
+        raise StrategyError(
+            f"strategy {name!r} starts at the best point of its warm start, but got "
+            f"start={given['start']!r} too; remove one of them"
+        )
+    return given | {"start": list(prior.best)}
 
 
 def _line_options(
