@@ -27,7 +27,7 @@ from collinear.campaign.program import ProgramError, expand, thread_environment
 from collinear.campaign.steering import describe_prior, strategy_of
 from collinear.campaign.steps import journal_of
 from collinear.campaign.trials import program_input
-from collinear.search import explored_lines
+from collinear.search import Anova, explored_lines, waits
 
 HOURS = "hours"
 
@@ -105,12 +105,15 @@ def draw_figures(
         history.results, campaign.goal, settings, files.tradeoff, abscissa(campaign)
     )
     incumbent = history.incumbent(campaign.goal)
+    strategy = strategy_of(campaign, root)
     lines_figure(
-        explored_lines(strategy_of(campaign, root), history),
+        explored_lines(strategy, history),
         campaign.space,
         campaign.goal,
         incumbent.point if incumbent else None,
         files.lines,
+        categorical=strategy.categorical if isinstance(strategy, Anova) else (),
+        searched=waits(campaign.strategy_options["name"]),
     )
     jobs_figure(read_jobs(root), files.jobs)
 
@@ -281,8 +284,9 @@ def page(
         ("tradeoff.svg", f"{objective} against {abscissa(campaign)}."),
         (
             "lines.svg",
-            "Every explored line with its samples and its d-spline; "
-            "the best setting is ringed.",
+            "Every explored line with its trials and what they say of it: mean and two "
+            "standard deviations (green); the d-spline that a line search followed "
+            "(dotted); the best setting is ringed.",
         ),
         ("jobs.svg", "Job execution: trials at the same time, and slots over time."),
     ]

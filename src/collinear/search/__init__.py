@@ -8,6 +8,7 @@ its history alone. The d-spline and the searches follow DSICE 1.0.1
 
 from collinear.search.analysis import ExploredLine, LineSample, explored_lines
 from collinear.search.anova import Anova
+from collinear.search.bands import Band, line_bands, smooth_stretch
 from collinear.search.dspline import DSpline, DSplineError, fit
 from collinear.search.factory import STRATEGIES, make_strategy, waits
 from collinear.search.finals import race, reserved
@@ -47,6 +48,7 @@ __all__ = [
     "Anova",
     "Asked",
     "Axis",
+    "Band",
     "DSpline",
     "DSplineError",
     "EarlierTrial",
@@ -77,6 +79,7 @@ __all__ = [
     "best_for_each_limit",
     "explored_lines",
     "fit",
+    "line_bands",
     "little_left",
     "locate_settings",
     "make_prior",
@@ -85,5 +88,6 @@ __all__ = [
     "pareto_front",
     "race",
     "reserved",
+    "smooth_stretch",
     "waits",
 ]
