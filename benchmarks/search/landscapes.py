@@ -3,7 +3,8 @@
 A landscape knows the true value of every point of a grid, so regret can be measured.
 Recorded tables hold repeated trainings of each point; a synthetic landscape is a
 formula on the unit cube. Those named ``moved_...`` shift their optimum with the seed
-of a run, so no method profits from an optimum at a favoured place.
+of a run, so no method profits from an optimum at a favoured place; those named
+``rough_...`` are another landscape for each seed (`rough.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rough import NAMES as ROUGH
+from rough import rough
 
 Array = NDArray[np.float64]
 
@@ -107,9 +110,11 @@ class Landscape:
 
 
 def get(name: str, seed: int) -> Landscape:
-    """The landscape of that name; the seed matters for ``moved_...`` only."""
+    """The landscape of that name; the seed matters for moved and rough ones only."""
     if name in RECORDED:
         return _recorded(name)
+    if name in ROUGH:
+        return _rough(name, seed)
     return _synthetic(name, seed if name in MOVED else -1)
 
 
@@ -137,6 +142,14 @@ def _recorded(name: str) -> Landscape:
     # A repeat that was not recorded is drawn as the mean of the others.
     repeats = np.where(finite, values, true[:, None])
     return Landscape(name, tuple(parameters), true, repeats)
+
+
+@lru_cache(maxsize=8)
+def _rough(name: str, seed: int) -> Landscape:
+    axes, true, noise = rough(name, seed)
+    parameters = tuple(Parameter(*axis) for axis in axes)
+    spread = float(np.nanmedian(true) - np.nanmin(true))
+    return Landscape(name, parameters, true, noise=noise * spread)
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,8 @@ trial is told as the worst value seen so far; before there is one, as a failure.
 from __future__ import annotations
 
 import contextlib
+import logging
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +19,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Config = tuple[int, ...]
+
+REFIT_EVERY = 5  # results between two searches for hyperparameters of the BoTorch peer
 
 
 class OptunaMethod:
@@ -105,6 +109,72 @@ class OptunaMethod:
             self.study.tell(trial, shown)
 
 
+class SmacMethod:
+    """SMAC's random forest with expected improvement (its default for tuning)."""
+
+    repeats = False
+    short_batches = False
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        *,
+        seed: int,
+        slots: int,
+        budget: int,
+        limited: bool,
+    ) -> None:
+        import ConfigSpace
+        import smac
+
+        if limited:
+            raise SystemExit("smac knows no limits: leave it out of limited landscapes")
+        logging.disable(logging.CRITICAL)
+        warnings.simplefilter("ignore")
+        space = ConfigSpace.ConfigurationSpace(seed=seed)
+        self.names = [f"x{k}" for k in range(len(parameters))]
+        for name, p in zip(self.names, parameters, strict=True):
+            last = len(p.values) - 1
+            space.add(
+                ConfigSpace.Categorical(name, list(range(last + 1)))
+                if p.categorical
+                else ConfigSpace.Integer(name, (0, last))
+            )
+        self.folder = tempfile.TemporaryDirectory()
+        scenario = smac.Scenario(
+            space,
+            deterministic=True,
+            n_trials=4 * budget,
+            seed=seed,
+            output_directory=self.folder.name,
+        )
+        facade = smac.HyperparameterOptimizationFacade
+        start = facade.get_initial_design(scenario, n_configs=max(20, min(50, slots)))
+        self.tuner = facade(
+            scenario, lambda config, seed=0: 0.0, initial_design=start, overwrite=True
+        )
+        self.outcome = smac.runhistory.dataclasses.TrialValue
+        self.open: dict[Config, list[Any]] = {}
+        self.worst = 1.0
+
+    def ask(self, n: int) -> list[Config]:
+        chosen = []
+        for _ in range(n):
+            trial = self.tuner.ask()
+            config = tuple(int(trial.config[name]) for name in self.names)
+            self.open.setdefault(config, []).append(trial)
+            chosen.append(config)
+        return chosen
+
+    def tell(self, config: Config, value: float, excess: float | None) -> None:
+        if np.isfinite(value):
+            self.worst = max(self.worst, value)
+        if self.open.get(config):
+            shown = float(value if np.isfinite(value) else self.worst)
+            trial = self.open[config].pop(0)
+            self.tuner.tell(trial, self.outcome(cost=shown), save=False)
+
+
 class BotorchThompson:
     """Thompson sampling from a BoTorch SingleTaskGP over grid candidates.
 
@@ -144,7 +214,7 @@ class BotorchThompson:
         self.excess: list[float | None] = []
         self.taken: set[Config] = set()
         self.models: list[Any] = []
-        self.fitted = -1
+        self.fitted = self.searched = -1
 
     def ask(self, n: int) -> list[Config]:
         chosen, self.start = self.start[:n], self.start[n:]
@@ -179,14 +249,21 @@ class BotorchThompson:
         y = np.where(known, y, y[known].max() if known.any() else 0.0)
         low, high = np.percentile(y, [25, 75])
         y = np.minimum(y, np.median(y) + 2.0 * max(high - low, 1e-12))
-        self.models = [self._model(-y)]
+        targets = [-y]
         if self.limited:
-            self.models.append(
-                self._model(np.array([0.0 if e is None else e for e in self.excess]))
-            )
+            targets.append(np.array([0.0 if e is None else e for e in self.excess]))
+        # Where results come one by one, every fifth one searches anew.
+        search = len(self.values) >= self.searched + REFIT_EVERY or not self.models
+        kept = self.models or [None] * len(targets)
+        self.models = [
+            self._model(target, None if search else old)
+            for target, old in zip(targets, kept, strict=True)
+        ]
         self.fitted = len(self.values)
+        self.searched = self.fitted if search else self.searched
 
-    def _model(self, y: Array) -> Any:
+    def _model(self, y: Array, known: Any) -> Any:
+        """A model with fitted hyperparameters, or with those of a known model."""
         from botorch.fit import fit_gpytorch_mll
         from botorch.models import SingleTaskGP
         from botorch.models.transforms import Standardize
@@ -195,6 +272,11 @@ class BotorchThompson:
         target = self.torch.tensor(y)[:, None]
         inputs = self._encode(self.seen)
         model = SingleTaskGP(inputs, target, outcome_transform=Standardize(1))
+        if known is not None:
+            model.covar_module.load_state_dict(known.covar_module.state_dict())
+            model.likelihood.load_state_dict(known.likelihood.state_dict())
+            model.mean_module.load_state_dict(known.mean_module.state_dict())
+            return model.eval()
         loss = ExactMarginalLogLikelihood(model.likelihood, model)
         # After a failed fit the start values stay, as in a user's loop.
         with contextlib.suppress(Exception):
@@ -250,5 +332,6 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "optuna-tpe": _optuna("tpe"),
     "optuna-cma": _optuna("cma"),
     "optuna-gp": _optuna("gp"),
+    "smac": SmacMethod,
     "botorch-ts": BotorchThompson,
 }

@@ -24,7 +24,10 @@ GROUPS = {
     "recorded": landscapes.RECORDED,
     "synthetic": landscapes.SYNTHETIC,
     "moved": landscapes.MOVED,
-    "all": landscapes.RECORDED + landscapes.SYNTHETIC + landscapes.MOVED,
+    "rough": landscapes.ROUGH,
+    "all": (
+        landscapes.RECORDED + landscapes.SYNTHETIC + landscapes.MOVED + landscapes.ROUGH
+    ),
     "limited": landscapes.LIMITED,
 }
 PACKAGES = ("numpy", "scipy", "optuna", "botorch", "gpytorch", "torch", "cmaes")

@@ -168,7 +168,7 @@ def simulate(
     Returns:
         Measures by name; see `measures`.
     """
-    budget = min(budget, len(landscape.true))
+    wanted, budget = budget, min(budget, len(landscape.true))
     start = time.process_time()
     method = make(
         landscape.parameters,
@@ -182,7 +182,10 @@ def simulate(
         _run_batches(run, mode.slots)
     else:
         _run_slots(run, mode.slots)
-    return measures(run)
+    row = measures(run)
+    # A shorter budget says nothing of later checkpoints.
+    unknown = [n for n in CHECKPOINTS if n > wanted]
+    return row | {f"{k}{n}": float("nan") for n in unknown for k in ("reg", "home")}
 
 
 def _run_batches(run: Run, slots: int) -> None:

@@ -133,16 +133,40 @@ def score_set(
             constant original, or an unknown value.
     """
     check_goals(goals)
-    tasks = [_planes(name, sr, gt) for name, sr, gt in pairs]
+    tasks = [_planes(name, sr, gt, cache) for name, sr, gt in pairs]
     check_names([name for name, _, _ in tasks])
     ma = bool({"ma", "perceptual_index"} & set(goals))
     records = work_through(partial(measure_planes, ma=ma, cache=cache), tasks, jobs)
     return combine([name for name, _, _ in tasks], records, goals, model)
 
 
-def _planes(name: str, sr: NDArray[np.uint8], gt: NDArray[np.uint8]) -> _Pair:
-    y_gt = scored_luma(name, gt)
+def _planes(
+    name: str,
+    sr: NDArray[np.uint8],
+    gt: NDArray[np.uint8],
+    cache: RecordCache | None,
+) -> _Pair:
+    y_gt = original_luma(name, gt, cache)
     return name, sr_luma(name, sr, y_gt), y_gt
+
+
+def original_luma(
+    name: str, gt: NDArray[np.uint8], cache: RecordCache | None
+) -> NDArray[np.uint8]:
+    """Return the shaved luma of an original, computed once for all who share a cache.
+
+    Raises:
+        ScoreError: As `scored_luma`.
+    """
+    if cache is None:
+        return scored_luma(name, gt)
+    pixels = b"%s %s\n" % (repr(gt.shape).encode(), gt.dtype.str.encode())
+    pixels += np.ascontiguousarray(gt).tobytes()
+    plane = cache.find_plane(pixels)
+    if plane is None:
+        plane = scored_luma(name, gt)
+        cache.keep_plane(pixels, plane)
+    return plane
 
 
 def measure_planes(task: _Pair, *, ma: bool, cache: RecordCache | None) -> Record:

@@ -38,8 +38,9 @@ def latin_hypercube(shape: tuple[int, ...], seed: int) -> tuple[Point, ...]:
 def start_order(shape: tuple[int, ...], seed: int) -> NDArray[np.intp]:
     """All points of a grid, evenly spread ones first.
 
-    Scrambled Sobol points (A. Owen, 1998) over the axes of two or more values, without
-    repeats, then the rest of the grid in random order.
+    The centre, where users put what they believe in and lines start; then scrambled
+    Sobol points (A. Owen, 1998) over the axes of two or more values, without repeats;
+    then the rest of the grid in random order.
 
     Args:
         shape: Lengths of the axes.
@@ -57,7 +58,8 @@ def start_order(shape: tuple[int, ...], seed: int) -> NDArray[np.intp]:
         unit = sobol.random(min(_AT_MOST, 1 << (4 * size).bit_length()))
         cells = np.minimum((unit * active).astype(np.intp), active - 1)
         first = np.ravel_multi_index(tuple(cells.T), tuple(active))
-        both = np.concatenate([first, order])
+        centre = np.ravel_multi_index(tuple(active // 2), tuple(active))
+        both = np.concatenate([[centre], first, order])
         _, places = np.unique(both, return_index=True)
         order = both[np.sort(places)]
     order.flags.writeable = False

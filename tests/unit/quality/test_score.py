@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from collinear.quality.records import RecordCache
 from collinear.quality.score import ScoreError, score_image, score_set
 
 NAMES = (
@@ -98,3 +99,20 @@ def test_a_constant_result_has_no_niqe_but_a_reason():
 def test_sets_that_cannot_be_scored_are_refused(pairs, goals, message):
     with pytest.raises(ScoreError, match=message):
         score_set(pairs, goals)
+
+
+def test_originals_are_converted_once_for_all_who_share_a_cache(tmp_path, monkeypatch):
+    chance = np.random.default_rng(5)
+    gt = chance.integers(0, 256, (120, 220, 3), dtype=np.uint8)
+    first, second = (np.maximum(gt, n).astype(np.uint8) for n in (3, 9))
+    cache = RecordCache(tmp_path)
+    score_set([("a", first, gt)], ("rmse",), cache=cache)
+    expected = score_set([("a", second, gt)], ("rmse",))
+
+    def refuse(*given):
+        raise AssertionError("an original was converted again")
+
+    monkeypatch.setattr("collinear.quality.score.scored_luma", refuse)
+    assert score_set([("a", second, gt)], ("rmse",), cache=cache) == expected
+    with pytest.raises(AssertionError, match="again"):
+        score_set([("a", second, gt[::-1])], ("rmse",), cache=cache)

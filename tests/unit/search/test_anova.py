@@ -108,7 +108,7 @@ def test_seeds_differ_and_repeat():
     assert histories[0] == histories[1] != histories[2]
 
 
-GOLDEN = [(5, 2, 3), (5, 2, 2), (5, 2, 4), (5, 1, 3)]
+GOLDEN = [(5, 2, 3), (5, 2, 4), (5, 2, 2), (5, 3, 3)]
 
 
 def test_golden_trajectory():
@@ -290,6 +290,12 @@ def test_start_spreads_over_every_axis():
     first = start_order((8, 8, 8), 0)[:32]
     for column in np.unravel_index(first, (8, 8, 8)):
         assert set(column.tolist()) == set(range(8))
+
+
+def test_start_begins_in_the_centre():
+    assert Anova(SPACE, GOAL).ask(History(), 3)[0].point == tuple(
+        len(axis) // 2 for axis in SPACE.axes
+    )
 
 
 @pytest.mark.parametrize("share", [None, 0.1, 1.0])
