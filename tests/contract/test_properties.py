@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from collinear.search import (
     Asked,
+    EarlierTrial,
     Goal,
     History,
     Limit,
@@ -20,6 +21,7 @@ from collinear.search import (
     SearchSpace,
     Status,
     Told,
+    make_prior,
     make_strategy,
     waits,
 )
@@ -33,6 +35,8 @@ KINDS = {
     "levelled": ("levelled", {"q": 2}),
     "latin": ("levelled", {"start": "latin", "count": "batches"}),
     "anova": ("anova", {}),
+    "anova-warm": ("anova", {}),
+    "levelled-warm": ("levelled", {}),
     "random": ("random", {}),
     "exhaustive": ("exhaustive", {}),
 }
@@ -55,6 +59,13 @@ def outcome(point, seed_index, chance):
     return Result(point, seed_index, Status.DONE, {"y": y, "r": r})
 
 
+def earlier(space):
+    """Trials of another search, when there are enough points for one."""
+    points = list(space.points())[:9]
+    trials = [EarlierTrial(space.params(p), float(sum(p) % 4)) for p in points]
+    return make_prior(trials, space) if len(points) >= 4 else None
+
+
 def checked_ask(strategy, history, k):
     batch = strategy.ask(history, k)
     assert repr(strategy.ask(History(history.events), k)) == repr(batch)
@@ -74,7 +85,10 @@ def test_workers_that_come_and_go(kind, shape, seed, lose):
     name, options = KINDS[kind]
     axes = {f"x{k}": list(range(n)) for k, n in enumerate(shape)}
     space = SearchSpace.from_values(axes)
-    strategy = make_strategy(name, options, space=space, goal=GOAL, seed=seed % 7)
+    prior = earlier(space) if kind.endswith("-warm") else None
+    strategy = make_strategy(
+        name, options, space=space, goal=GOAL, seed=seed % 7, prior=prior
+    )
     chance, history = random.Random(seed), History()
     lost: set = set()
     for _ in range(3 * space.size + 10):

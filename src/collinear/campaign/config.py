@@ -176,7 +176,7 @@ def load_campaign(
         application=application,
         warm_start=config.get("warm_start"),
         enqueue=_enqueue(config, space),
-        stop=StopRules(**config.get("stop", {})),
+        stop=_stop_rules(config.get("stop", {})),
     )
     try:
         strategy = campaign.strategy()  # unknown options are found here, not in a job
@@ -291,6 +291,10 @@ def _enqueue(config: Mapping[str, Any], space: SearchSpace) -> tuple[Point, ...]
         return locate_settings(config.get("enqueue", []), space)
     except ValueError as error:
         raise ConfigError(f"enqueue: {error}") from error
+
+
+def _stop_rules(section: Mapping[str, float]) -> StopRules:
+    return StopRules(section.get("improvement"), section.get("hours"))
 
 
 def _check_steering(campaign: Campaign, strategy: Strategy) -> None:

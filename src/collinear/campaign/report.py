@@ -275,7 +275,8 @@ def page(
     name = html.escape(campaign.name)
     outcomes = ", ".join(f"{n} {k}" for k, n in estimate["outcomes"].items())
     objective = campaign.goal.objective
-    notes = [f"The search ended: {estimate['ending']}."] if estimate["ending"] else []
+    ended = estimate.get("ending")
+    notes = [f"The search ended: {ended}."] if ended else []
     notes += [f"{warm.capitalize()}."] if warm else []
     remarks = html.escape(" ".join(notes))
     sense = "minimised" if campaign.goal.lower_is_better else "maximised"

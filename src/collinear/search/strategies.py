@@ -40,7 +40,7 @@ class Strategy(Protocol):
     was asked or told before, and accepts any history: results in any order within a
     batch, trials it did not ask, points off its grid. An empty tuple means that the
     search has finished, or, while trials are pending and the strategy `waits`, that
-    their results are needed first.
+    nothing else can be proposed without their results.
     """
 
     @property

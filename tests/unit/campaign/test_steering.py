@@ -3,8 +3,10 @@
 import json
 
 import pytest
+import yaml
 
 from collinear.campaign import steering, steps
+from collinear.campaign.__main__ import main
 from collinear.campaign.config import ConfigError
 from collinear.campaign.decide import decide
 from collinear.campaign.digests import search_digest
@@ -318,3 +320,15 @@ def test_diverged_trials_of_a_table_have_no_value(other):
         "niqe": None,
         "rmse": None,
     }
+
+
+def test_status_command_names_a_warm_start_that_cannot_be_read(
+    settings, make_campaign, tmp_path, capsys
+):
+    options = settings | ANOVA
+    play(make_campaign(**ANOVA), tmp_path / "small", steps_at_most=1)
+    path = tmp_path / "campaign.yaml"
+    for changes, code in (({}, 0), ({"warm_start": "nowhere"}, 2)):
+        path.write_text(yaml.safe_dump(options | changes))
+        assert main(["status", str(path), "--results", str(tmp_path)]) == code
+    assert "must be the folder of a started campaign" in capsys.readouterr().err
