@@ -31,12 +31,12 @@ class Limit:
 
     Attributes:
         name: Name of the recorded value.
-        maximum: Largest value that is allowed, finite.
+        maximum: Largest value that is allowed.
         tighter: Further, smaller limits for which the best setting is wanted too, in
             ascending order. Feasible means within `maximum`.
 
     Raises:
-        ValueError: The limits are not finite or do not ascend.
+        ValueError: A limit is NaN, or they do not ascend.
     """
 
     name: str
@@ -44,9 +44,9 @@ class Limit:
     tighter: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(m) for m in self.maxima):
+        if any(math.isnan(m) for m in self.maxima):
             raise ValueError(
-                f"limits on {self.name!r} must be finite, but got {list(self.maxima)}"
+                f"limits on {self.name!r} must be numbers, but got {list(self.maxima)}"
             )
         if any(not a < b for a, b in pairwise(self.maxima)):
             raise ValueError(
