@@ -122,8 +122,8 @@ def read_earlier(path: Path) -> list[dict[str, Any]]:
     """The trials of another campaign.
 
     Args:
-        path: Folder of a campaign (``results/NAME``), or the ``trials.tsv`` of its
-            report.
+        path: Folder of a campaign (``results/NAME``), the ``trials.tsv`` of its
+            report, or a JSON file of what is returned here, under ``trials``.
 
     Returns:
         For each told trial its ``params``, ``status`` and ``values``.
@@ -135,10 +135,33 @@ def read_earlier(path: Path) -> list[dict[str, Any]]:
         return _read_campaign(path)
     if path.is_file() and path.suffix == ".tsv":
         return _read_table(path)
+    if path.is_file() and path.suffix == ".json":
+        return _read_records(path)
     raise ConfigError(
         "warm_start: must be the folder of a started campaign, such as results/NAME, "
-        f"or the trials.tsv of its report, but got {str(path)!r}"
+        "the trials.tsv of its report, or a JSON file of trials, but got "
+        f"{str(path)!r}"
     )
+
+
+def _read_records(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [
+            {
+                "params": {n: float(v) for n, v in trial["params"].items()},
+                "status": str(trial["status"]),
+                "values": {
+                    n: None if v is None else float(v)
+                    for n, v in trial["values"].items()
+                },
+            }
+            for trial in read_json(path)["trials"]
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"warm_start: {path} must hold {{trials: [{{params, status, values}}]}} "
+            f"with numbers, but reading it failed: {error!r}"
+        ) from error
 
 
 def _read_campaign(root: Path) -> list[dict[str, Any]]:

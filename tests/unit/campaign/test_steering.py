@@ -232,9 +232,12 @@ def other(make_campaign, tmp_path):
     return root
 
 
-@pytest.mark.parametrize("kind", ["folder", "table"])
+@pytest.mark.parametrize("kind", ["folder", "table", "json"])
 def test_another_campaign_is_placed_on_the_grid(make_campaign, other, tmp_path, kind):
     path = other if kind == "folder" else other / "report/trials.tsv"
+    if kind == "json":
+        path = other / "trials.json"
+        write_json(path, {"trials": read_earlier(other)})
     campaign = make_campaign(**ANOVA, warm_start=str(path))
     prior = read_prior(campaign, tmp_path / "new")
     assert len(prior.points) == 12
@@ -288,6 +291,9 @@ def test_line_strategies_start_at_the_best_setting_and_report_their_lines(
         (lambda root: "nowhere", "must be the folder of a started campaign"),
         (lambda root: str(root / "report"), "must be the folder of a started campaign"),
         (lambda root: _table(root, "a\tb\n1\t2\n"), "columns of a report's trials.tsv"),
+        (lambda root: _json(root, "[]"), "reading it failed"),
+        (lambda root: _json(root, "{"), "reading it failed"),
+        (lambda root: _json(root, '{"trials": [{"params": 3}]}'), "reading it failed"),
         (lambda root: _table(root, _row(a="x")), "column a must hold numbers"),
         (lambda root: _table(root, _row(status="odd")), "a status must be one of"),
         (lambda root: _table(root, _row(value="psnr")), "must have a value 'niqe'"),
@@ -305,6 +311,12 @@ def test_a_warm_start_that_does_not_fit_is_refused_at_the_start(
 
 def _table(root, text):
     path = root / "mine.tsv"
+    path.write_text(text)
+    return str(path)
+
+
+def _json(root, text):
+    path = root / "mine.json"
     path.write_text(text)
     return str(path)
 
