@@ -134,6 +134,27 @@ def test_a_zero_on_a_linear_axis_is_a_value_like_any_other():
     assert all(len(smooth_stretch(x, ORDERED)) == len(x.points) for x in lines)
 
 
+@pytest.mark.parametrize(
+    ("values", "apart"),
+    [
+        ([0.0, 0.1, 10.0], True),
+        ([0.0, 0.01, 0.05, 0.1, 0.5, 1.0], True),
+        ([0.0, 0.5, 1.0, 2.0, 4.0], True),
+        ([0.0, 1.0, 2.0], False),
+        ([0.0, 1.0, 2.0, 3.0, 4.0], False),
+        ([0.0, 0.1, 0.2, 0.3], False),
+        ([0.0, 5.0], False),
+        ([1.0, 10.0, 100.0], False),
+    ],
+)
+def test_a_zero_that_switches_off_is_told_from_a_linear_list(values, apart):
+    space = SearchSpace.from_values({"a": [1, 2], "w": values})
+    told = History().tell([Result((0, 1), 1, Status.DONE, {"y": 1.0})])
+    lines = explored_lines(Anova(space, GOAL), told)
+    line = next(x for x in lines if x.direction[1])
+    assert smooth_stretch(line, space) == range(int(apart), len(values))
+
+
 def test_no_curve_across_categories():
     strategy = Anova(ORDERED, GOAL, categorical=("b",))
     lines = searched(ORDERED, bowl, strategy)
