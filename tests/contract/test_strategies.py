@@ -29,6 +29,8 @@ KINDS = {
     "radial": ("radial", {}),
     "levelled-q1": ("levelled", {"q": 1}),
     "levelled-q4": ("levelled", {"q": 4}),
+    "levelled-latin": ("levelled", {"q": 3, "start": "latin", "count": "batches"}),
+    "s2018-latin": ("s2018", {"start": "latin", "alpha": 1.0}),
     "anova": ("anova", {}),
     "random": ("random", {}),
     "exhaustive": ("exhaustive", {}),

@@ -63,3 +63,12 @@ def test_figures_of_the_search_page_can_be_drawn(tmp_path):
     drawing["dspline_figure"](tmp_path / "search_dspline.png")
     drawing["searches_figure"](tmp_path / "search_grid.png")
     assert len(list(tmp_path.glob("search_*.png"))) == 2
+
+
+def test_the_example_of_several_limits_has_a_best_setting_for_each(capsys):
+    found = runpy.run_path(str(EXAMPLES / "search_limits.py"))
+    best = found["best_for_each_limit"](found["history"], found["goal"])
+    costs = [result.values["index"] for _, result in best]
+    assert costs == sorted(costs, reverse=True)
+    assert len({result.point for _, result in best}) == 3
+    assert len(found["front"]) >= 3

@@ -37,6 +37,14 @@ MA_MODEL_INPUT = (
 )
 
 
+# Tables that a report has when one value has several limits.
+LIMIT_TABLES = (
+    {name: f"results/{{campaign}}/report/{name}.tsv" for name in ("limits", "front")}
+    if campaign.goal.swept is not None
+    else {}
+)
+
+
 wildcard_constraints:
     campaign=campaign.name,
     lane=r"lane\d+",

@@ -9,6 +9,7 @@ rule report:
         estimate="results/{campaign}/estimate.json",
         photograph=get_photograph,
     output:
+        **LIMIT_TABLES,
         history=report(
             "results/{campaign}/report/history.svg",
             category="Search",

@@ -32,7 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
     if not (root / "settings.json").exists():
         sys.stdout.write(f"{campaign.name}: not started ({root} holds no campaign)\n")
         return 0
-    sys.stdout.write(status_line(read_status(campaign, root)) + "\n")
+    try:
+        line = status_line(read_status(campaign, root))
+    except ConfigError as error:  # a warm start that was added and cannot be read
+        sys.stderr.write(f"{given.config}: {error}\n")
+        return 2
+    sys.stdout.write(line + "\n")
     return 0
 
 

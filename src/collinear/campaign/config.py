@@ -17,11 +17,15 @@ import jsonschema
 import yaml
 
 from collinear.search import (
+    Anova,
     Goal,
     Limit,
+    Point,
+    Prior,
     SearchSpace,
     SpaceError,
     Strategy,
+    locate_settings,
     make_strategy,
     waits,
 )
@@ -63,6 +67,20 @@ class Application:
 
 
 @dataclass(frozen=True)
+class StopRules:
+    """When a search ends before its budget; None for never.
+
+    Attributes:
+        improvement: Share of the noise of a trial below which the largest expected
+            improvement must fall in two successive fits.
+        hours: Calendar time from the first batch on.
+    """
+
+    improvement: float | None = None
+    hours: float | None = None
+
+
+@dataclass(frozen=True)
 class Campaign:
     """One tuning campaign, checked.
 
@@ -79,6 +97,9 @@ class Campaign:
         conventional: The setting in use today, or None.
         documented_result: A published result for the report, or None.
         application: The training program.
+        warm_start: Another campaign's folder or table of trials, or None.
+        enqueue: Settings that are tried first, as grid points.
+        stop: Rules that end the search early.
     """
 
     name: str
@@ -93,10 +114,21 @@ class Campaign:
     conventional: Mapping[str, float] | None
     documented_result: Mapping[str, Any] | None
     application: Application
+    warm_start: str | None = None
+    enqueue: tuple[Point, ...] = ()
+    stop: StopRules = StopRules()
 
-    def strategy(self) -> Strategy:
-        """The configured search."""
-        return _strategy(self.strategy_options, self.space, self.goal, self.seed)
+    def strategy(self, prior: Prior | None = None) -> Strategy:
+        """The configured search.
+
+        Args:
+            prior: The trials of `warm_start`; see `collinear.campaign.steering`.
+        """
+        name = self.strategy_options["name"]
+        rest = {k: v for k, v in self.strategy_options.items() if k != "name"}
+        return make_strategy(
+            name, rest, space=self.space, goal=self.goal, seed=self.seed, prior=prior
+        )
 
     @property
     def lane_names(self) -> tuple[str, ...]:
@@ -126,8 +158,7 @@ def load_campaign(
         space = SearchSpace.from_values(config["space"])
     except SpaceError as error:
         raise ConfigError(f"space: {error}") from error
-    limits = tuple(Limit(n, float(v)) for n, v in config.get("limits", {}).items())
-    goal = Goal(config["objective"], limits)
+    goal = _goal(config)
     application = _application(config["application"])
     _check_values(goal, application)
     campaign = Campaign(
@@ -143,9 +174,16 @@ def load_campaign(
         conventional=_conventional(config.get("conventional"), space),
         documented_result=config.get("documented_result"),
         application=application,
+        warm_start=config.get("warm_start"),
+        enqueue=_enqueue(config, space),
+        stop=_stop_rules(config.get("stop", {})),
     )
-    campaign.strategy()  # unknown names and options are found here, not in a job
+    try:
+        strategy = campaign.strategy()  # unknown options are found here, not in a job
+    except ValueError as error:
+        raise ConfigError(f"strategy: {error}") from error
     _check_lanes(campaign)
+    _check_steering(campaign, strategy)
     return campaign
 
 
@@ -185,6 +223,25 @@ def _explain(error: jsonschema.ValidationError) -> str:
 
 def _is_float(text: str) -> bool:
     return _STRING_FLOAT.match(text) is not None
+
+
+def _goal(config: Mapping[str, Any]) -> Goal:
+    """The goal; a list of limits on one value keeps the largest as *the* limit."""
+    limits = []
+    for name, given in config.get("limits", {}).items():
+        *tighter, maximum = map(float, given if isinstance(given, list) else [given])
+        try:
+            limits.append(Limit(name, maximum, tuple(tighter)))
+        except ValueError as error:
+            raise ConfigError(f"limits.{name}: {error}") from error
+    try:
+        return Goal(
+            config["objective"],
+            tuple(limits),
+            lower_is_better=not config.get("maximise", False),
+        )
+    except ValueError as error:
+        raise ConfigError(f"limits: {error}") from error
 
 
 def _application(section: Mapping[str, Any]) -> Application:
@@ -229,14 +286,34 @@ def _conventional(
     return {name: float(setting[name]) for name in space.names}
 
 
-def _strategy(
-    options: Mapping[str, Any], space: SearchSpace, goal: Goal, seed: int
-) -> Strategy:
-    name, rest = options["name"], {k: v for k, v in options.items() if k != "name"}
+def _enqueue(config: Mapping[str, Any], space: SearchSpace) -> tuple[Point, ...]:
     try:
-        return make_strategy(name, rest, space=space, goal=goal, seed=seed)
+        return locate_settings(config.get("enqueue", []), space)
     except ValueError as error:
-        raise ConfigError(f"strategy: {error}") from error
+        raise ConfigError(f"enqueue: {error}") from error
+
+
+def _stop_rules(section: Mapping[str, float]) -> StopRules:
+    return StopRules(section.get("improvement"), section.get("hours"))
+
+
+def _check_steering(campaign: Campaign, strategy: Strategy) -> None:
+    name = campaign.strategy_options["name"]
+    if len(campaign.enqueue) > campaign.max_trials:
+        raise ConfigError(
+            f"enqueue: must not exceed max_trials ({campaign.max_trials}), but got "
+            f"{len(campaign.enqueue)} settings"
+        )
+    if campaign.stop.improvement is not None and not isinstance(strategy, Anova):
+        raise ConfigError(
+            "stop.improvement: needs the model of strategy 'anova', but the strategy "
+            f"is {name!r}, which ends by its own rule; remove stop.improvement"
+        )
+    if campaign.warm_start is not None and name in ("random", "exhaustive"):
+        raise ConfigError(
+            f"warm_start: strategy {name!r} can make no use of earlier trials; remove "
+            "warm_start or choose another strategy"
+        )
 
 
 def _check_lanes(campaign: Campaign) -> None:

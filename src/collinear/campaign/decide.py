@@ -13,6 +13,7 @@ from collinear.campaign.files import read_json
 from collinear.campaign.journal import Journal
 from collinear.campaign.stages import SCORE, WEIGHTS
 from collinear.campaign.status import busy_seconds, count_outcomes
+from collinear.campaign.steering import last_ending
 from collinear.campaign.steps import journal_of
 from collinear.campaign.trials import (
     TrialName,
@@ -21,7 +22,14 @@ from collinear.campaign.trials import (
     trial_files,
     trial_params,
 )
-from collinear.search import Goal, Result, Status
+from collinear.search import (
+    Goal,
+    History,
+    Result,
+    Status,
+    best_for_each_limit,
+    pareto_front,
+)
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,28 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class BestWithin:
+    """The best setting under one of several limits on a value.
+
+    Attributes:
+        name: The limited value.
+        maximum: The limit.
+        best: The best trial within it, or None.
+    """
+
+    name: str
+    maximum: float
+    best: Setting | None
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What a campaign found.
 
     Attributes:
         campaign: Name of the campaign.
-        objective: Name of the minimised value.
-        limits: Upper limits by name.
+        objective: Name of the value that is minimised (or maximised).
+        limits: Upper limits by name; of several on one value the largest.
         best: The best feasible trial, or None.
         conventional: The setting in use today, or None.
         outcomes: Number of trials by outcome.
@@ -58,8 +81,13 @@ class Estimate:
         batches: Number of batches told that held a trial.
         busy_hours: Time in which at least one training ran, hours.
         gpu_hours: Sum of the training times, hours.
-        improvement: Conventional minus best objective, or None.
+        improvement: By how much the best objective is better than the conventional
+            one, or None.
         verdict: The comparison in a sentence.
+        each_limit: With several limits on one value, the best setting for each.
+        front: With several limits, the trials that no other one beats in both the
+            objective and the limited value, by rising limited value.
+        ending: Why the search ended, or None where that was not recorded.
     """
 
     campaign: str
@@ -74,6 +102,9 @@ class Estimate:
     gpu_hours: float
     improvement: float | None
     verdict: str
+    each_limit: tuple[BestWithin, ...] = ()
+    front: tuple[Setting, ...] = ()
+    ending: str | None = None
 
 
 def decide(campaign: Campaign, root: Path) -> dict[str, Any]:
@@ -85,6 +116,7 @@ def decide(campaign: Campaign, root: Path) -> dict[str, Any]:
     conventional = _conventional(campaign, root)
     jobs = read_jobs(root)
     improvement = _improvement(campaign.goal, best, conventional)
+    ended = last_ending(campaign, journal)
     estimate = Estimate(
         campaign=campaign.name,
         objective=campaign.goal.objective,
@@ -98,8 +130,28 @@ def decide(campaign: Campaign, root: Path) -> dict[str, Any]:
         gpu_hours=sum(job.seconds for job in jobs) / 3600,
         improvement=improvement,
         verdict=_verdict(campaign, best, conventional, improvement),
+        each_limit=_each_limit(campaign, history),
+        front=_front(campaign, history),
+        ending=ended.reason if ended else None,
     )
     return asdict(estimate)
+
+
+def _each_limit(campaign: Campaign, history: History) -> tuple[BestWithin, ...]:
+    return tuple(
+        BestWithin(
+            limit.name, limit.maximum, _setting_of(campaign, best) if best else None
+        )
+        for limit, best in best_for_each_limit(history, campaign.goal)
+    )
+
+
+def _front(campaign: Campaign, history: History) -> tuple[Setting, ...]:
+    swept = campaign.goal.swept
+    if swept is None:
+        return ()
+    front = pareto_front(history.results, campaign.goal, swept.name)
+    return tuple(_setting_of(campaign, result) for result in front)
 
 
 def count_batches(journal: Journal) -> int:
@@ -143,7 +195,9 @@ def _improvement(
     if best is None or conventional is None:
         return None
     ours, theirs = best.values[goal.objective], conventional.values.get(goal.objective)
-    return None if ours is None or theirs is None else theirs - ours
+    if ours is None or theirs is None:
+        return None
+    return theirs - ours if goal.lower_is_better else ours - theirs
 
 
 def _verdict(
@@ -159,11 +213,12 @@ def _verdict(
         return "The campaign has no conventional setting to compare with."
     if improvement is None:
         return f"The conventional setting ended as {conventional.status}."
+    difference = -improvement if campaign.goal.lower_is_better else improvement
     once = "one training each, so the difference includes run-to-run noise"
     if not conventional.feasible:
         return (
             f"The conventional setting breaks a limit; the best feasible setting "
-            f"differs from it by {-improvement:+.4g} in {name} ({once})."
+            f"differs from it by {difference:+.4g} in {name} ({once})."
         )
     if improvement > 0:
         return (

@@ -9,10 +9,11 @@ in none of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from collinear.campaign.config import Campaign, ConfigError
+from collinear.campaign.config import Campaign, ConfigError, StopRules
 from collinear.campaign.files import digest, read_json, write_json
 
 # Raise by hand when a change of the workflow changes what a training computes.
@@ -58,14 +59,26 @@ def scoring_digest(campaign: Campaign) -> str:
 
 def search_digest(campaign: Campaign) -> str:
     """Digest of what steers the search and may change between starts."""
-    return digest(
-        {
-            "strategy": dict(campaign.strategy_options),
-            "objective": campaign.goal.objective,
-            "limits": {limit.name: limit.maximum for limit in campaign.goal.limits},
-            "max_trials": campaign.max_trials,
-        }
-    )
+    goal = campaign.goal
+    settings: dict[str, Any] = {
+        "strategy": dict(campaign.strategy_options),
+        "objective": goal.objective,
+        "limits": {
+            limit.name: list(limit.maxima) if limit.tighter else limit.maximum
+            for limit in goal.limits
+        },
+        "max_trials": campaign.max_trials,
+    }
+    # Only where they are used, so that older campaigns keep their digest.
+    if not goal.lower_is_better:
+        settings["maximise"] = True
+    if campaign.warm_start is not None:
+        settings["warm_start"] = campaign.warm_start
+    if campaign.enqueue:
+        settings["enqueue"] = [list(point) for point in campaign.enqueue]
+    if campaign.stop != StopRules():
+        settings["stop"] = asdict(campaign.stop)
+    return digest(settings)
 
 
 def check_frozen(campaign: Campaign, root: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from collinear.campaign.clocks import Job, assign_slots, parallel_width
 from collinear.campaign.decide import Setting
-from collinear.search import Goal, Result
+from collinear.search import Goal, Result, pareto_front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,8 +81,10 @@ def history_figure(
         _draw_incumbent(axes, results, goal)
         value = conventional.values.get(goal.objective) if conventional else None
         if value is not None:
-            axes.axhline(value, color=RED, lw=1, ls="--", label="conventional setting")
+            height = value if goal.lower_is_better else -value
+            axes.axhline(height, color=RED, lw=1, ls="--", label="conventional setting")
         axes.set(xlabel="trial, in the order told", ylabel=label(goal.objective))
+        show_values(axes, goal)
         axes.set_xlim(0.5, len(results) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
@@ -141,6 +143,13 @@ def _draw_incumbent(axes: Axes, results: Sequence[Result], goal: Goal) -> None:
         axes.step(numbers, best, where="post", color=ORANGE, lw=1.8, label="incumbent")
 
 
+def show_values(axes: Axes, goal: Goal) -> None:
+    """Labels costs with the objective's values, where a maximised one was turned."""
+    if not goal.lower_is_better:
+        axes.yaxis.set_major_formatter(lambda height, _: f"{0.0 - height:g}")
+        axes.yaxis.set_inverted(True)
+
+
 def upper_end(costs: Sequence[float | None]) -> float:
     """Where the axis ends: wrecked trainings beyond it would squeeze the rest."""
     known = sorted(cost for cost in costs if cost is not None)
@@ -177,25 +186,35 @@ def tradeoff_figure(
     """
     with style() as plt:
         figure, axes = plt.subplots(figsize=(WIDTH * 0.62, 3.2))
-        shown = [r for r in results if _both(r, goal.objective, abscissa)]
+        shown = [r for r in results if _both(r, goal, abscissa)]
         right = upper_end([r.values[abscissa] for r in shown])
-        top = upper_end([r.values[goal.objective] for r in shown])
+        top = upper_end([goal.cost(r) for r in shown])
         for feasible in (True, False):
             part = [r for r in shown if goal.feasible(r) is feasible]
             kind = "trial" if feasible else "over a limit"
             if part:
                 axes.scatter(
                     [min(r.values[abscissa] or 0, right) for r in part],
-                    [min(r.values[goal.objective] or 0, top) for r in part],
+                    [
+                        min(cost, top)
+                        for r in part
+                        if (cost := goal.cost(r)) is not None
+                    ],
                     s=18,
                     label=kind,
                     **_marker(kind),
                 )
         for limit in goal.limits:
             if limit.name == abscissa:
-                text = f"limit {limit.maximum:g}"
-                axes.axvline(limit.maximum, color=RED, lw=1, ls="--", label=text)
-        _point_out(axes, settings, goal.objective, abscissa)
+                several = ", ".join(f"{maximum:g}" for maximum in limit.maxima)
+                text = f"limits {several}" if limit.tighter else f"limit {several}"
+                for maximum in limit.maxima:
+                    axes.axvline(maximum, color=RED, lw=1, ls="--", label=text)
+                    text = "_"  # one entry in the legend
+        if goal.swept is not None:
+            _draw_front(axes, results, goal, abscissa, right)
+        _point_out(axes, settings, goal, abscissa)
+        show_values(axes, goal)
         lost = len(results) - len(shown)
         if lost:
             axes.plot([], [], " ", label=f"{lost} without a value")
@@ -204,22 +223,41 @@ def tradeoff_figure(
         save(figure, path)
 
 
-def _both(result: Result, first: str, second: str) -> bool:
-    known = result.values.get(first) is not None
-    return known and result.values.get(second) is not None
+def _both(result: Result, goal: Goal, abscissa: str) -> bool:
+    return goal.cost(result) is not None and result.values.get(abscissa) is not None
+
+
+def _draw_front(
+    axes: Axes, results: Sequence[Result], goal: Goal, abscissa: str, right: float
+) -> None:
+    """The best objective that each limit allows: a step down at each trial of it."""
+    front = pareto_front(results, goal, abscissa)
+    if front:
+        xs = [r.values[abscissa] or 0.0 for r in front]
+        ys = [goal.cost(r) or 0.0 for r in front]
+        axes.step(
+            [*xs, max(right, xs[-1])],
+            [*ys, ys[-1]],
+            where="post",
+            color=ORANGE,
+            lw=1.5,
+            label="Pareto front",
+            zorder=2,
+        )
 
 
 def _point_out(
-    axes: Axes, settings: dict[str, Setting], objective: str, abscissa: str
+    axes: Axes, settings: dict[str, Setting], goal: Goal, abscissa: str
 ) -> None:
     marks = [("*", ORANGE), ("D", RED), ("s", GREEN)]
     for (label, setting), (marker, colour) in zip(
         settings.items(), marks, strict=False
     ):
-        x, y = setting.values.get(abscissa), setting.values.get(objective)
+        x, y = setting.values.get(abscissa), setting.values.get(goal.objective)
         if x is not None and y is not None:
+            height = y if goal.lower_is_better else -y
             axes.scatter(
-                [x], [y], s=70, marker=marker, color=colour, label=label, zorder=4
+                [x], [height], s=70, marker=marker, color=colour, label=label, zorder=4
             )
 
 

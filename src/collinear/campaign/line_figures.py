@@ -1,4 +1,4 @@
-"""Each explored line of a campaign with its samples and its d-spline."""
+"""Each explored line of a campaign with its samples, its d-spline and its band."""
 
 from __future__ import annotations
 
@@ -6,17 +6,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from collinear.campaign.figures import (
     BLUE,
+    GREEN,
     GREY,
     ORANGE,
     WIDTH,
     label,
     save,
+    show_values,
     style,
     upper_end,
 )
-from collinear.search import ExploredLine, Goal, Point, SearchSpace
+from collinear.search import (
+    Band,
+    ExploredLine,
+    Goal,
+    Point,
+    SearchSpace,
+    line_bands,
+    smooth_stretch,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +43,9 @@ def lines_figure(
     goal: Goal,
     incumbent: Point | None,
     path: Path,
+    *,
+    categorical: Sequence[str] = (),
+    searched: bool = True,
 ) -> None:
     """Small multiples, one a line, in the order of exploration.
 
@@ -40,7 +55,11 @@ def lines_figure(
         goal: Objective, for the label.
         incumbent: Marked on the lines that hold it.
         path: Where the figure goes.
+        categorical: Names of the axes whose values have no order.
+        searched: Whether the search followed the d-splines of these lines; only then
+            they are drawn beside the bands.
     """
+    bands = line_bands(lines, space, categorical)
     with style() as plt:
         rows = max(1, -(-len(lines) // COLUMNS))
         figure, grid = plt.subplots(
@@ -56,19 +75,48 @@ def lines_figure(
         known = [cost for cost in costs if cost is not None]
         bottom = min(known, default=0.0)
         margin = 0.08 * max(top - bottom, 1e-9)
-        for axes, line in zip(grid.flat, lines, strict=False):
+        for axes, line, believed in zip(grid.flat, lines, bands, strict=False):
+            if searched:
+                _draw_spline(axes, line, smooth_stretch(line, space, categorical))
+            for band in believed:
+                _draw_band(axes, band)
             _draw_line(axes, line, space, top)
             _mark_incumbent(axes, line, incumbent)
             axes.set_ylim(bottom - margin, top + margin)
+            show_values(axes, goal)
         for axes in list(grid.flat)[len(lines) :]:
             axes.set_visible(False)
         figure.supylabel(label(goal.objective), fontsize=9)
         save(figure, path)
 
 
+def _draw_spline(axes: Axes, line: ExploredLine, stretch: range) -> None:
+    """The d-spline that the search followed, where a curve means something."""
+    last = len(line.points) - 1
+    shown = [
+        (position, height)
+        for position, height in zip(line.positions, line.markers, strict=True)
+        if len(stretch)
+        and (position >= stretch[0] or stretch[0] == 0)
+        and (position <= stretch[-1] or stretch[-1] == last)
+    ]
+    if shown:
+        axes.plot(*zip(*shown, strict=True), color=GREY, lw=0.8, ls=":", zorder=1)
+
+
+def _draw_band(axes: Axes, band: Band) -> None:
+    """Posterior mean and two standard deviations; an error bar for a single level."""
+    mean, twice = np.array(band.mean), 2.0 * np.array(band.sd)
+    if len(mean) == 1:
+        axes.errorbar(band.positions, mean, yerr=twice, color=GREEN, lw=1, zorder=1)
+        return
+    axes.fill_between(
+        band.positions, mean - twice, mean + twice, color=GREEN, alpha=0.2, lw=0
+    )
+    axes.plot(band.positions, mean, color=GREEN, lw=1, zorder=2)
+
+
 def _draw_line(axes: Axes, line: ExploredLine, space: SearchSpace, top: float) -> None:
-    if line.markers:
-        axes.plot(line.positions, line.markers, color=GREY, lw=1, zorder=1)
     for sample in line.samples:
         height = min(sample.fitted, top)
         if sample.cost is None:

@@ -17,11 +17,17 @@ from collinear.campaign.decide import Setting
 from collinear.campaign.figures import history_figure, jobs_figure, tradeoff_figure
 from collinear.campaign.files import write_json, write_text
 from collinear.campaign.journal import results_of
+from collinear.campaign.limit_tables import (
+    front_table,
+    limits_section,
+    limits_table,
+)
 from collinear.campaign.line_figures import lines_figure
 from collinear.campaign.program import ProgramError, expand, thread_environment
+from collinear.campaign.steering import describe_prior, strategy_of
 from collinear.campaign.steps import journal_of
 from collinear.campaign.trials import program_input
-from collinear.search import explored_lines
+from collinear.search import Anova, explored_lines, waits
 
 HOURS = "hours"
 
@@ -61,6 +67,14 @@ class ReportFiles:
         return self.folder / "trials.tsv"
 
     @property
+    def limits(self) -> Path:
+        return self.folder / "limits.tsv"
+
+    @property
+    def front(self) -> Path:
+        return self.folder / "front.tsv"
+
+    @property
     def index(self) -> Path:
         return self.folder / "index.html"
 
@@ -91,12 +105,15 @@ def draw_figures(
         history.results, campaign.goal, settings, files.tradeoff, abscissa(campaign)
     )
     incumbent = history.incumbent(campaign.goal)
+    strategy = strategy_of(campaign, root)
     lines_figure(
-        explored_lines(campaign.strategy(), history),
+        explored_lines(strategy, history),
         campaign.space,
         campaign.goal,
         incumbent.point if incumbent else None,
         files.lines,
+        categorical=strategy.categorical if isinstance(strategy, Anova) else (),
+        searched=waits(campaign.strategy_options["name"]),
     )
     jobs_figure(read_jobs(root), files.jobs)
 
@@ -233,25 +250,44 @@ def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) ->
     table = result_table(campaign, estimate)
     write_text(files.table, table.to_csv(sep="\t"))
     write_text(files.trials, trials_table(campaign, root).to_csv(sep="\t", index=False))
-    write_text(files.index, page(campaign, estimate, table))
+    if campaign.goal.swept is not None:
+        limits, front = limits_table(estimate), front_table(estimate)
+        write_text(files.limits, limits.to_csv(sep="\t", index=False))
+        write_text(files.front, front.to_csv(sep="\t", index=False))
+    warm = describe_prior(campaign, root)
+    write_text(files.index, page(campaign, estimate, table, warm))
 
 
 def page(
     campaign: Campaign,
     estimate: Mapping[str, Any],
     table: pd.DataFrame,
+    warm: str | None = None,
 ) -> str:
-    """The report as one HTML page beside its figures."""
+    """The report as one HTML page beside its figures.
+
+    Args:
+        campaign: The campaign.
+        estimate: What it found.
+        table: See `result_table`.
+        warm: What a warm start took over, in words, or None.
+    """
     name = html.escape(campaign.name)
     outcomes = ", ".join(f"{n} {k}" for k, n in estimate["outcomes"].items())
     objective = campaign.goal.objective
+    ended = estimate.get("ending")
+    notes = [f"The search ended: {ended}."] if ended else []
+    notes += [f"{warm.capitalize()}."] if warm else []
+    remarks = html.escape(" ".join(notes))
+    sense = "minimised" if campaign.goal.lower_is_better else "maximised"
     figures = [
         ("history.svg", f"Search history: {objective} of every trial, batches shaded."),
         ("tradeoff.svg", f"{objective} against {abscissa(campaign)}."),
         (
             "lines.svg",
-            "Every explored line with its samples and its d-spline; "
-            "the best setting is ringed.",
+            "Every explored line with its trials and what they say of it: mean and two "
+            "standard deviations (green); the d-spline that a line search followed "
+            "(dotted); the best setting is ringed.",
         ),
         ("jobs.svg", "Job execution: trials at the same time, and slots over time."),
     ]
@@ -276,9 +312,11 @@ figcaption {{ color: #555; }}
 </style></head><body>
 <h1>{name}</h1>
 <p><strong>{html.escape(estimate["verdict"])}</strong></p>
-<p>Objective: {html.escape(objective)}, minimised. Trials: {estimate["trials"]}
-({html.escape(outcomes)}). All of them: <a href="trials.tsv">trials.tsv</a>.</p>
+<p>Objective: {html.escape(objective)}, {sense}. Trials: {estimate["trials"]}
+({html.escape(outcomes)}). All of them: <a href="trials.tsv">trials.tsv</a>.
+{remarks}</p>
 {table.to_html(border=0, escape=True)}
+{limits_section(campaign, estimate)}
 {shown}
 </body></html>
 """

@@ -15,6 +15,7 @@ from collinear.campaign.config import Campaign, ConfigError, load_campaign
 from collinear.campaign.digests import check_frozen
 from collinear.campaign.files import try_lock
 from collinear.campaign.program import expand, thread_environment
+from collinear.campaign.steering import read_prior
 from collinear.campaign.trials import program_input
 
 # Descriptors of main locks; they live as long as this process.
@@ -33,6 +34,7 @@ def open_campaign(
     root = results / campaign.name
     _check_writable(root)
     check_frozen(campaign, root)
+    read_prior(campaign, root)  # a warm start that cannot be read is found here
     return campaign
 
 

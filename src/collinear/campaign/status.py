@@ -10,8 +10,9 @@ from collinear.campaign.clocks import Job, read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.digests import search_digest
 from collinear.campaign.journal import Journal
+from collinear.campaign.steering import Ending, describe_prior, last_ending
 from collinear.campaign.steps import journal_of
-from collinear.search import Goal, History, Result
+from collinear.search import Goal, History, Limit, Result, best_for_each_limit
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class CampaignStatus:
             break a limit.
         incumbent: The best feasible trial so far, or None.
         finished: Whether every lane has ended.
+        each_limit: With several limits on one value, the incumbent under each.
+        ending: Why the search ended, where that was recorded.
+        warm: What a warm start took over, in words, or None.
         seconds_left: Time until the budget is spent at the rate seen so far, or None
             before there is a rate. The search may end earlier.
     """
@@ -37,6 +41,9 @@ class CampaignStatus:
     incumbent: Result | None
     finished: bool
     seconds_left: float | None
+    each_limit: tuple[tuple[Limit, Result | None], ...] = ()
+    ending: Ending | None = None
+    warm: str | None = None
 
 
 def read_status(campaign: Campaign, root: Path) -> CampaignStatus:
@@ -52,6 +59,9 @@ def read_status(campaign: Campaign, root: Path) -> CampaignStatus:
         incumbent=history.incumbent(campaign.goal),
         finished=_is_finished(campaign, journal),
         seconds_left=_seconds_left(read_jobs(root), told, campaign.max_trials),
+        each_limit=best_for_each_limit(history, campaign.goal),
+        ending=last_ending(campaign, journal),
+        warm=describe_prior(campaign, root),
     )
 
 
@@ -115,6 +125,14 @@ def describe_time(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def _describe_limit(goal: Goal, limit: Limit, best: Result | None) -> str:
+    """The best objective within one of several limits."""
+    within = f"{limit.name} <= {limit.maximum:g}"
+    if best is None:
+        return f"nothing within {within}"
+    return f"best {goal.objective} within {within}: {best.values[goal.objective]:.4g}"
+
+
 def status_line(status: CampaignStatus) -> str:
     """One line for the terminal."""
     campaign = status.campaign
@@ -124,11 +142,17 @@ def status_line(status: CampaignStatus) -> str:
         parts.append(f"best {describe_values(status.incumbent)} at {setting}")
     else:
         parts.append("no feasible trial yet")
+    parts += [
+        _describe_limit(campaign.goal, limit, best) for limit, best in status.each_limit
+    ]
     trouble = {n: c for n, c in status.outcomes.items() if n != "done"}
     if trouble:
         parts.append(", ".join(f"{count} {name}" for name, count in trouble.items()))
+    if status.warm is not None:
+        parts.append(status.warm)
     if status.finished:
-        parts.append("finished")
+        why = f": {status.ending.reason}" if status.ending else ""
+        parts.append(f"finished{why}")
     elif status.seconds_left:
         parts.append(f"at most {describe_time(status.seconds_left)} left")
     return "; ".join(parts)

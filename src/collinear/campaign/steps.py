@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,13 @@ from collinear.campaign.digests import freeze, scoring_digest, search_digest
 from collinear.campaign.files import read_json, write_json, write_text
 from collinear.campaign.journal import Journal, Step, proposals_of
 from collinear.campaign.stages import SCORE
+from collinear.campaign.steering import (
+    CLOCK,
+    ending,
+    finished,
+    keep_earlier,
+    propose,
+)
 from collinear.campaign.trials import (
     TrialName,
     candidates_table,
@@ -24,14 +33,16 @@ def journal_of(root: Path) -> Journal:
     return Journal(root / "history")
 
 
-def first_batches(campaign: Campaign) -> dict[str, tuple[Proposal, ...]]:
-    """Step 0 of every lane: a pure function of the configuration.
+def first_batches(
+    campaign: Campaign, root: Path | None = None
+) -> dict[str, tuple[Proposal, ...]]:
+    """Step 0 of every lane: a pure function of the configuration (and a warm start).
 
     The batch of an empty history is asked once for all lanes and dealt out in slices,
     so that the first dry run shows it and no two lanes get the same trial.
     """
     wanted = min(campaign.lanes * campaign.batch, campaign.max_trials)
-    proposals = campaign.strategy().ask(History(), wanted)
+    proposals = propose(campaign, root, History(), wanted)
     # A short batch (few start points) is spread evenly instead of starving late lanes.
     share, extra = divmod(len(proposals), campaign.lanes)
     batches, start = {}, 0
@@ -51,7 +62,7 @@ def first_trials(campaign: Campaign, root: Path, lane: str) -> list[TrialName] |
     elif journal.entries():
         return None  # a lane that was added to a running campaign
     else:
-        proposals = first_batches(campaign)[lane]
+        proposals = first_batches(campaign, root)[lane]
     return [TrialName(point_name(p.point), p.seed) for p in proposals]
 
 
@@ -66,7 +77,7 @@ def candidates(campaign: Campaign, root: Path, step: Step, table: Path) -> None:
     with journal.locked():
         entry = journal.asked(step)
         if entry is None or _reopens(entry, campaign):
-            entry = _ask(campaign, journal, step)
+            entry = _ask(campaign, root, journal, step)
     write_text(table, candidates_table(campaign, proposals_of(entry)))
 
 
@@ -86,19 +97,30 @@ def _reopens(entry: dict[str, Any], campaign: Campaign) -> bool:
     return not entry["trials"] and entry["search"] != search_digest(campaign)
 
 
-def _ask(campaign: Campaign, journal: Journal, step: Step) -> dict[str, Any]:
-    context = {"search": search_digest(campaign)}
+def _ask(
+    campaign: Campaign, root: Path, journal: Journal, step: Step
+) -> dict[str, Any]:
+    now = time.time()
+    context: dict[str, Any] = {"search": search_digest(campaign)}
+    if campaign.stop.hours is not None:
+        context[CLOCK] = now
+    keep_earlier(campaign, root)
     if not journal.entries():
         # All lanes at once: another lane may ask again before a slow one has begun.
-        for lane, batch in first_batches(campaign).items():
+        for lane, batch in first_batches(campaign, root).items():
             journal.record_asked(Step(lane, 0), batch, **context)
         entry = journal.asked(step)
         if entry is not None:
             return entry
-    history = journal.history()
-    left = campaign.max_trials - len({p.key for p in history.proposals})
-    wanted = max(0, min(campaign.batch, left))
-    proposals = campaign.strategy().ask(history, wanted) if wanted else ()
+    ended = ending(campaign, root, journal, now)
+    proposals: tuple[Proposal, ...] = ()
+    if ended is None:
+        history = journal.history()
+        left = campaign.max_trials - len({p.key for p in history.proposals})
+        proposals = propose(campaign, root, history, min(campaign.batch, left))
+        ended = None if proposals else finished()
+    if ended is not None:
+        context["ending"] = asdict(ended)
     return journal.record_asked(step, proposals, **context)
 
 
@@ -113,7 +135,7 @@ def update(campaign: Campaign, root: Path, step: Step, target: Path) -> dict[str
     with journal.locked():
         # Step 0 may be told before its table is published: its update does not wait for
         # the checkpoint, because both follow from the configuration.
-        asked = journal.asked(step) or _ask(campaign, journal, step)
+        asked = journal.asked(step) or _ask(campaign, root, journal, step)
         entry = journal.told(step)
         if entry is None or entry["scoring"] != scoring:
             results = [read_result(root, p) for p in proposals_of(asked)]

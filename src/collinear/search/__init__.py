@@ -8,9 +8,11 @@ its history alone. The d-spline and the searches follow DSICE 1.0.1
 
 from collinear.search.analysis import ExploredLine, LineSample, explored_lines
 from collinear.search.anova import Anova
+from collinear.search.bands import Band, line_bands, smooth_stretch
 from collinear.search.dspline import DSpline, DSplineError, fit
 from collinear.search.factory import STRATEGIES, make_strategy, waits
 from collinear.search.finals import race, reserved
+from collinear.search.front import best_for_each_limit, pareto_front
 from collinear.search.history import (
     Asked,
     Goal,
@@ -22,9 +24,11 @@ from collinear.search.history import (
     Told,
 )
 from collinear.search.lines import Line
+from collinear.search.queue import ask_with_queue, locate_settings
 from collinear.search.recommend import Recommendation
 from collinear.search.replay import StrategyError
 from collinear.search.space import Axis, Point, SearchSpace, SpaceError
+from collinear.search.stopping import Outlook, little_left, outlook
 from collinear.search.strategies import (
     S2017,
     S2018,
@@ -35,6 +39,7 @@ from collinear.search.strategies import (
     RandomDraw,
     Strategy,
 )
+from collinear.search.warm import EarlierTrial, Prior, make_prior
 
 __all__ = [
     "S2017",
@@ -43,8 +48,10 @@ __all__ = [
     "Anova",
     "Asked",
     "Axis",
+    "Band",
     "DSpline",
     "DSplineError",
+    "EarlierTrial",
     "Exhaustive",
     "ExploredLine",
     "Goal",
@@ -54,7 +61,9 @@ __all__ = [
     "Limit",
     "Line",
     "LineSample",
+    "Outlook",
     "Point",
+    "Prior",
     "Proposal",
     "Radial",
     "RandomDraw",
@@ -66,10 +75,19 @@ __all__ = [
     "Strategy",
     "StrategyError",
     "Told",
+    "ask_with_queue",
+    "best_for_each_limit",
     "explored_lines",
     "fit",
+    "line_bands",
+    "little_left",
+    "locate_settings",
+    "make_prior",
     "make_strategy",
+    "outlook",
+    "pareto_front",
     "race",
     "reserved",
+    "smooth_stretch",
     "waits",
 ]

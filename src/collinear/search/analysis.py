@@ -22,12 +22,14 @@ class LineSample:
         fitted: What the d-spline was fed: the cost, or a bounded stand-in of a
             diverged, stopped or infeasible trial.
         feasible: True when the trial is done and keeps every limit.
+        runs: The measured cost of each of its trials.
     """
 
     index: int
     cost: float | None
     fitted: float
     feasible: bool
+    runs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def _explored(line: Line, ledger: Ledger, alpha: float) -> ExploredLine:
         if fitted is not None:
             feasible = ledger.rank(point)[0] == FEASIBLE
             cost = ledger.raw_cost(point)
-            samples.append(LineSample(index, cost, fitted, feasible))
+            runs = ledger.raw_costs(point)
+            samples.append(LineSample(index, cost, fitted, feasible, runs))
     markers: tuple[float, ...] = ()
     if len(samples) >= 2:
         places, values = [s.index for s in samples], [s.fitted for s in samples]

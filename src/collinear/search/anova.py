@@ -8,7 +8,7 @@ a pending trial needs no made-up result: it is only not proposed again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from collinear.search.replay import StrategyError, taken_points
 from collinear.search.space import Point, SearchSpace
 from collinear.search.start import start_order
 from collinear.search.surrogate import Models, build
+from collinear.search.warm import Prior, Shift, prior_models, shift
 
 _DRAWN_AT_ONCE = 4_000_000  # numbers in one block of draws: 32 MB
 _N_BASES = 3  # incumbents through which lines are drawn
@@ -40,8 +41,12 @@ class Anova:
 
     Every second draw is confined to the lines through the three best points, the
     others range over the grid. `Proposal.reason` says which: ``line``, ``global``,
-    ``repeat`` (a measured point with its next seed) or ``fill`` (there is no model
-    yet). The search ends when every point of the grid was asked.
+    ``repeat`` (a measured point with its next seed), ``fill`` (there is no model yet)
+    or ``warm`` (nor is there, and the point is a draw from the model of an earlier
+    search). The search ends when every point of the grid was asked.
+
+    With several limits on one value (`Limit.tighter`) the draws take turns over them,
+    and `Proposal.reason` names the limit; all of them share every trial.
 
     Attributes:
         space: The grid.
@@ -50,6 +55,7 @@ class Anova:
         categorical: Names of the axes whose values have no order.
         repeat_every: Under noise, every so many proposals one repeats a measured
             point; 0 for never. Finals repeat better: see `collinear.search.finals`.
+        prior: Trials of an earlier search, or None; see `collinear.search.warm`.
     """
 
     space: SearchSpace
@@ -57,6 +63,7 @@ class Anova:
     seed: int = 0
     categorical: tuple[str, ...] = ()
     repeat_every: int = 0
+    prior: Prior | None = None
 
     def __post_init__(self) -> None:
         for name in ("seed", "repeat_every"):
@@ -80,13 +87,31 @@ class Anova:
             return ()
         models, seen = self._models(history)
         if models is None:
-            order = start_order(self.space.shape, self.seed)
-            free = order[~taken[order]][:k]
-            return tuple(Proposal(self._point(flat), 1, "fill") for flat in free)
-        desk = _Desk(models, seen, self.space, _highest_seeds(history))
+            return tuple(self._first(taken, len(history.proposals), k))
+        desk = _Desk(models, seen, self.space, _highest_seeds(history), self.goal)
+        if self.prior is not None and self.axes:
+            earlier = prior_models(self.prior, self.space, self.axes)
+            desk.shift = shift(earlier, models.objective.posterior)
         asked = len(history.proposals)
         slots = range(asked, asked + k)
         return tuple(desk.proposals(taken, self.seed, slots, self.repeat_every))
+
+    def _first(self, taken: Mask, asked: int, k: int) -> Iterator[Proposal]:
+        """Trials before there is a model: spread out, every second one by the prior."""
+        taken, order = taken.copy(), start_order(self.space.shape, self.seed)
+        earlier = None
+        if self.prior is not None and self.axes:
+            earlier = prior_models(self.prior, self.space, self.axes)
+        for slot in range(asked, asked + k):
+            if taken.all():
+                return
+            flat, reason = order[np.argmin(taken[order])], "fill"
+            if earlier is not None and slot % 2 == 0:
+                generators = _generators(self.seed, range(slot, slot + 1), 0)
+                score = earlier.objective.posterior.draws(generators)[0]
+                flat, reason = np.argmin(np.where(taken, np.inf, score)), "warm"
+            taken[flat] = True
+            yield Proposal(self._point(flat), 1, reason)
 
     def lines(self, history: History) -> tuple[Line, ...]:
         """The lines of one axis through the incumbent; none before there is one."""
@@ -137,7 +162,7 @@ class Anova:
             taken[flat] = True
         return taken
 
-    def _point(self, flat: int) -> Point:
+    def _point(self, flat: np.intp) -> Point:
         return tuple(int(i) for i in np.unravel_index(flat, self.space.shape))
 
 
@@ -149,6 +174,8 @@ class _Desk:
     seen: Observations
     space: SearchSpace
     seeds: dict[Point, int]
+    goal: Goal
+    shift: Shift | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -159,22 +186,39 @@ class _Desk:
     ) -> Iterator[Proposal]:
         """One proposal for each slot, while there are free points."""
         taken = taken.copy()
-        near, measured = self._near_lines(), self._measured()
+        each, measured = self._levels(), self._measured()
+        near = [self._near_lines(models) for models, _ in each]
         noisy = self.models.objective.posterior.model.hyper.noise > _NOISE
-        for slot, score in _scores(self.models, seed, slots):
+        for slot, score in _scores([models for models, _ in each], seed, slots):
+            turn, level = divmod(slot, len(each))
+            label = each[level][1]
+            if self.shift is not None:
+                score = score + self.shift.drawn(seed, slot)
             if taken.all():
                 return
             if noisy and repeat_every and slot % repeat_every == repeat_every - 1:
                 flat = measured[np.argmin(score[measured])]
-                yield self._proposal(flat, "repeat")
+                yield self._proposal(flat, "repeat" + label)
                 continue
-            free = near[~taken[near]] if slot % 2 else near[:0]
+            # As slot % 2, but so that every limit has both kinds.
+            on_line = (turn + level) % 2
+            free = near[level][~taken[near[level]]] if on_line else near[level][:0]
             if len(free):
                 flat, reason = free[np.argmin(score[free])], "line"
             else:
                 flat, reason = np.argmin(np.where(taken, np.inf, score)), "global"
             taken[flat] = True
-            yield self._proposal(flat, reason)
+            yield self._proposal(flat, reason + label)
+
+    def _levels(self) -> list[tuple[Models, str]]:
+        """The models for each of several limits, and what a reason says of it."""
+        swept = self.goal.swept
+        if swept is None:
+            return [(self.models, "")]
+        return [
+            (self.models.at(level), f" for {swept.name} <= {maximum:g}")
+            for level, maximum in enumerate(swept.maxima)
+        ]
 
     def _proposal(self, flat: np.intp, reason: str) -> Proposal:
         indices = np.array(np.unravel_index(flat, self.shape))
@@ -187,12 +231,12 @@ class _Desk:
         flat = np.ravel_multi_index(tuple(self.seen.points.T), self.shape)
         return np.setdiff1d(flat, flat[~self.seen.measured])
 
-    def _near_lines(self) -> Indices:
+    def _near_lines(self, models: Models) -> Indices:
         """Points on the lines through the best measured points."""
         flat = self._measured()
         points = np.stack(np.unravel_index(flat, self.shape), axis=1)
-        mean = self.models.objective.posterior.mean[flat]
-        unlikely = self.models.feasibility(points) < 0.5
+        mean = models.objective.posterior.mean[flat]
+        unlikely = models.feasibility(points) < 0.5
         best = np.lexsort((mean, unlikely))[:_N_BASES]
         found: set[Point] = set()
         for base in points[best].tolist():
@@ -213,11 +257,15 @@ def _highest_seeds(history: History) -> dict[Point, int]:
     return seeds
 
 
-def _scores(models: Models, seed: int, slots: range) -> Iterator[tuple[int, Array]]:
+def _scores(
+    levels: Sequence[Models], seed: int, slots: range
+) -> Iterator[tuple[int, Array]]:
     """One joint draw over the grid for each slot; lower is better.
 
-    A point over a limit in the draw ranks behind all others, by its excess.
+    A point over a limit in the draw ranks behind all others, by its excess. The limit
+    is that of `levels` in turn; everything else in them is the same.
     """
+    models = levels[0]
     posterior = models.objective.posterior
     block = max(1, _DRAWN_AT_ONCE // posterior.model.size)
     for first in range(slots.start, slots.stop, block):
@@ -226,7 +274,8 @@ def _scores(models: Models, seed: int, slots: range) -> Iterator[tuple[int, Arra
         excess = np.zeros_like(scores) if models.limits else None
         for k, limit in enumerate(models.limits):
             values = limit.surrogate.posterior.draws(_generators(seed, part, k + 1))
-            excess += np.maximum(values - limit.maximum, 0.0)
+            turns = [levels[slot % len(levels)].limits[k].maximum for slot in part]
+            excess += np.maximum(values - np.array(turns)[:, None], 0.0)
         if excess is not None:
             scores = np.where(excess > 0.0, _OVER_LIMIT + excess, scores)
         yield from zip(part, scores, strict=True)

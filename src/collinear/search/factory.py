@@ -10,6 +10,7 @@ from collinear.search.anova import Anova
 from collinear.search.history import Goal
 from collinear.search.replay import StrategyError
 from collinear.search.space import Point, SearchSpace
+from collinear.search.start import latin_hypercube
 from collinear.search.strategies import (
     S2017,
     S2018,
@@ -21,6 +22,8 @@ from collinear.search.strategies import (
     RandomDraw,
     Strategy,
 )
+from collinear.search.surrogate import NEEDED
+from collinear.search.warm import Prior
 
 STRATEGIES = (
     "ippe",
@@ -55,35 +58,41 @@ def make_strategy(
     space: SearchSpace,
     goal: Goal,
     seed: int = 0,
+    prior: Prior | None = None,
 ) -> Strategy:
     """Builds a strategy from its name and options in a config.
 
     Args:
         name: One of `STRATEGIES`.
-        options: Fields of the strategy by name: ``start`` (list of indices, or
-            parameter values by name), ``alpha``, ``axis`` (`ippe`), ``q``
-            (`levelled`), ``categorical`` and ``repeat_every`` (`anova`).
+        options: By name: ``start`` (list of indices, parameter values by name,
+            or ``"latin"`` for a Latin hypercube), ``alpha``, ``count``
+            (``"samples"`` or ``"batches"``, see `LineStrategy`), ``axis`` (`ippe`),
+            ``q`` (`levelled`), ``categorical`` and ``repeat_every`` (`anova`).
         space: The grid.
         goal: What is minimised, under which limits.
-        seed: Campaign seed; `anova` and `random` use it.
+        seed: Campaign seed; `anova`, `random` and a Latin hypercube use it.
+        prior: Trials of an earlier search: `anova` models them, the line strategies
+            start at the best of them.
 
     Raises:
         StrategyError: An unknown name or option, or an option out of range.
     """
     given = dict(options or {})
+    if prior is not None:
+        given = _with_prior(name, given, prior)
     match name:
         case "ippe":
-            return Ippe(space, goal, **_line_options(name, Ippe, given, space))
+            return Ippe(space, goal, **_line_options(Ippe, given, space, seed))
         case "s2017":
-            return S2017(space, goal, **_line_options(name, S2017, given, space))
+            return S2017(space, goal, **_line_options(S2017, given, space, seed))
         case "s2018":
-            return S2018(space, goal, **_line_options(name, S2018, given, space))
+            return S2018(space, goal, **_line_options(S2018, given, space, seed))
         case "radial":
-            return Radial(space, goal, **_line_options(name, Radial, given, space))
+            return Radial(space, goal, **_line_options(Radial, given, space, seed))
         case "levelled":
-            return Levelled(space, goal, **_line_options(name, Levelled, given, space))
+            return Levelled(space, goal, **_line_options(Levelled, given, space, seed))
         case "anova":
-            return Anova(space, goal, seed=seed, **_anova_options(given))
+            return Anova(space, goal, seed=seed, prior=prior, **_anova_options(given))
         case "random":
             _check_options(name, given, ())
             return RandomDraw(space, goal, seed=seed)
@@ -94,16 +103,50 @@ def make_strategy(
             raise _unknown_strategy(name)
 
 
+def _with_prior(name: str, given: dict[str, Any], prior: Prior) -> dict[str, Any]:
+    """The options of a search that starts from an earlier one."""
+    if name in ("random", "exhaustive"):
+        raise StrategyError(
+            f"strategy {name!r} can make no use of a warm start; remove it or choose "
+            "another strategy"
+        )
+    if name == "anova" and len(prior.points) < NEEDED:
+        raise StrategyError(
+            f"a warm start of 'anova' needs {NEEDED} or more earlier settings on the "
+            f"grid, but got {len(prior.points)} ({prior.skipped} trials lie off it)"
+        )
+    if name == "anova" or name not in STRATEGIES:
+        return given
+    if given.get("start") is not None:
+        raise StrategyError(
+            f"strategy {name!r} starts at the best point of its warm start, but got "
+            f"start={given['start']!r} too; remove one of them"
+        )
+    return given | {"start": list(prior.best)}
+
+
 def _line_options(
-    name: str, kind: type[LineStrategy], given: dict[str, Any], space: SearchSpace
+    kind: type[LineStrategy], given: dict[str, Any], space: SearchSpace, seed: int
 ) -> dict[str, Any]:
-    known = [f.name for f in fields(kind) if f.name not in ("space", "goal")]
-    _check_options(name, given, known)
+    name = kind.__name__.lower()
+    fixed = ("space", "goal", "design", "by_batch")
+    known = [f.name for f in fields(kind) if f.name not in fixed]
+    _check_options(name, given, [*known, "count"])
     for option in ("q", "axis"):
         _check_type(name, option, given.get(option, 0), int)
     _check_type(name, "alpha", given.get("alpha", 0.0), (int, float))
-    if given.get("start") is not None:
-        given["start"] = _start_point(name, given["start"], space)
+    count = given.pop("count", "samples")
+    if count not in ("samples", "batches"):
+        raise StrategyError(
+            f"strategy {name!r}: count must be 'samples' or 'batches', but got "
+            f"{count!r}"
+        )
+    given["by_batch"] = count == "batches"
+    start = given.pop("start", None)
+    if start == "latin":
+        given["design"] = latin_hypercube(space.shape, seed)
+    elif start is not None:
+        given["start"] = _start_point(name, start, space)
     return given
 
 
@@ -128,7 +171,8 @@ def _start_point(name: str, start: object, space: SearchSpace) -> Point:
     if point is None or point not in space:
         raise StrategyError(
             f"strategy {name!r}: start must be a point of the grid {space.shape}, but "
-            f"got {start!r}; give a list of indices from 0, or a value of each axis"
+            f"got {start!r}; give a list of indices from 0, a value of each axis, "
+            "or 'latin'"
         )
     return tuple(int(i) for i in point)  # type: ignore[attr-defined]
 

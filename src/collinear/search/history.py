@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import pairwise
 from types import MappingProxyType
 
 from collinear.search.space import Point
@@ -26,10 +27,37 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Limit:
-    """An upper limit on a recorded value, such as ``rmse <= 12.5``."""
+    """An upper limit on a recorded value, such as ``rmse <= 12.5``.
+
+    Attributes:
+        name: Name of the recorded value.
+        maximum: Largest value that is allowed.
+        tighter: Further, smaller limits for which the best setting is wanted too, in
+            ascending order. Feasible means within `maximum`.
+
+    Raises:
+        ValueError: A limit is NaN, or they do not ascend.
+    """
 
     name: str
     maximum: float
+    tighter: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(math.isnan(m) for m in self.maxima):
+            raise ValueError(
+                f"limits on {self.name!r} must be numbers, but got {list(self.maxima)}"
+            )
+        if any(not a < b for a, b in pairwise(self.maxima)):
+            raise ValueError(
+                f"several limits on {self.name!r} must ascend without repeats, but got "
+                f"{list(self.maxima)}"
+            )
+
+    @property
+    def maxima(self) -> tuple[float, ...]:
+        """All limits on this value, the tightest first."""
+        return (*self.tighter, self.maximum)
 
 
 @dataclass(frozen=True)
@@ -38,13 +66,46 @@ class Goal:
 
     Attributes:
         objective: Name of the recorded value that is minimised.
-        limits: Upper limits on other recorded values.
+        limits: Upper limits on other recorded values; one of them may be a list of
+            several (`Limit.tighter`).
         lower_is_better: False turns the objective around (it is then maximised).
+
+    Raises:
+        ValueError: More than one value has several limits.
     """
 
     objective: str
     limits: tuple[Limit, ...] = ()
     lower_is_better: bool = True
+
+    def __post_init__(self) -> None:
+        several = [limit.name for limit in self.limits if limit.tighter]
+        if len(several) > 1:
+            raise ValueError(
+                f"only one value may have several limits, but got them for {several}"
+            )
+
+    @property
+    def swept(self) -> Limit | None:
+        """The limit that is a list of several, or None."""
+        return next((limit for limit in self.limits if limit.tighter), None)
+
+    @property
+    def each(self) -> tuple[Goal, ...]:
+        """One goal for each of several limits, the tightest first; else this goal."""
+        swept = self.swept
+        if swept is None:
+            return (self,)
+        return tuple(
+            replace(
+                self,
+                limits=tuple(
+                    Limit(swept.name, maximum) if limit is swept else limit
+                    for limit in self.limits
+                ),
+            )
+            for maximum in swept.maxima
+        )
 
     def cost(self, result: Result) -> float | None:
         """The objective to be minimised, or None unless done with a finite value."""

@@ -47,6 +47,8 @@ class LineSearch:
         minimum: Grid index of the spline's minimum after the last sample.
         repeats: For how many samples the minimum has been there.
         done: The line needs nothing more.
+        by_batch: False counts samples, as DSICE 1.0.1 does: three samples told
+            together can end a line on one look at the spline. True counts batches.
     """
 
     n_points: int
@@ -56,6 +58,7 @@ class LineSearch:
     minimum: int | None = None
     repeats: int = 0
     done: bool = False
+    by_batch: bool = False
 
 
 def advance(
@@ -79,9 +82,13 @@ def advance(
     if state.spline is None:
         state = _load(state, costs, visited)
     else:
+        before = state
         for index in arrived:
             if index in costs:
                 state = _observe(state, costs, index)
+        if state.by_batch and state is not before:
+            stayed = state.minimum == before.minimum
+            state = replace(state, repeats=before.repeats + 1 if stayed else 1)
     full = all(index in visited for index in range(state.n_points))
     settled = state.repeats >= REPEATS_TO_STOP or len(state.data) >= MAX_SAMPLES
     return replace(state, done=full or settled)

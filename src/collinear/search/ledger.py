@@ -81,9 +81,13 @@ class Ledger:
 
     def raw_cost(self, point: Point) -> float | None:
         """Mean of the measured costs at a point, limits ignored; None without any."""
-        costs = [_usable_cost(r, self._goal) for _, r in self._records.get(point, ())]
-        measured = [c for c in costs if c is not None]
+        measured = self.raw_costs(point)
         return fmean(measured) if measured else None
+
+    def raw_costs(self, point: Point) -> tuple[float, ...]:
+        """The measured costs at a point, one a trial, limits ignored."""
+        costs = [_usable_cost(r, self._goal) for _, r in self._records.get(point, ())]
+        return tuple(c for c in costs if c is not None)
 
     def best(self, points: Iterable[Point]) -> Point | None:
         """The point of lowest rank (the first on a tie); None when none has a cost."""

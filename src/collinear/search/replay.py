@@ -11,7 +11,15 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from collinear.search.history import Asked, Goal, History, Proposal, Result, Told
+from collinear.search.history import (
+    Asked,
+    Goal,
+    History,
+    Proposal,
+    Result,
+    Status,
+    Told,
+)
 from collinear.search.ippe import (
     Candidate,
     LineSearch,
@@ -56,18 +64,21 @@ class Desk:
         ledger: Everything told so far.
         shape: Lengths of the axes.
         alpha: Smoothing of the d-spline.
+        by_batch: What the stop rule of a line counts; see `LineSearch`.
         explored: The lines opened so far, in order.
     """
 
     ledger: Ledger
     shape: tuple[int, ...]
     alpha: float
+    by_batch: bool = False
     explored: list[Line] = field(default_factory=list)
 
     def open(self, line: Line) -> OpenLine:
         """Starts the search on a line with everything that is known on it."""
         self.explored.append(line)
-        return OpenLine(line, LineSearch(len(line), self.alpha)).advance(self)
+        state = LineSearch(len(line), self.alpha, by_batch=self.by_batch)
+        return OpenLine(line, state).advance(self)
 
 
 @dataclass(frozen=True)
@@ -116,14 +127,38 @@ class OpenLine:
 
 @dataclass
 class Replay:
-    """A finished replay: where a strategy stands at the end of a history."""
+    """A finished replay: where a strategy stands at the end of a history.
+
+    Attributes:
+        desk: Where the costs are.
+        search: The strategy, waiting for news.
+        wishes: What it wants now; None when it has finished.
+        taken: Points asked or told before.
+        pending: Trials asked and not yet told.
+    """
 
     desk: Desk
+    search: Search
     wishes: Wishes | None
     taken: set[Point]
+    pending: tuple[Proposal, ...] = ()
 
     def proposals(self, k: int) -> tuple[Proposal, ...]:
-        """The first k wishes that were not asked or told before, without repeats."""
+        """The first k wishes that were not asked or told before, without repeats.
+
+        When everything wanted is pending, the search goes on as it would if those
+        trials failed: a trial that never reports blocks nothing. No result is made
+        up, and the next replay starts again from what was told.
+        """
+        found = self._free_wishes(k)
+        if found or k == 0 or self.wishes is None or not self.pending:
+            return found
+        lost = [Result(p.point, p.seed, Status.FAILED) for p in self.pending]
+        news = self.desk.ledger.tell(lost)
+        self.wishes = _resume(self.search, news) if news else None
+        return self._free_wishes(k)
+
+    def _free_wishes(self, k: int) -> tuple[Proposal, ...]:
         chosen: dict[Point, Proposal] = {}
         for wish in self.wishes() if self.wishes is not None and k > 0 else ():
             if wish.point not in self.taken and wish.point not in chosen:
@@ -140,9 +175,10 @@ def replay(
     space: SearchSpace,
     goal: Goal,
     alpha: float,
+    by_batch: bool = False,
 ) -> Replay:
     """Runs a strategy through all events of a history."""
-    desk = Desk(Ledger(space, goal), space.shape, alpha)
+    desk = Desk(Ledger(space, goal), space.shape, alpha, by_batch)
     search = start(desk)
     wishes = next(search, None)
     order: dict[tuple[Point, int], int] = {}
@@ -154,7 +190,7 @@ def replay(
         news = desk.ledger.tell(sorted_results(event, order))
         if news and wishes is not None:
             wishes = _resume(search, news)
-    return Replay(desk, wishes, taken_points(history))
+    return Replay(desk, search, wishes, taken_points(history), history.pending)
 
 
 def sorted_results(event: Told, order: Mapping[tuple[Point, int], int]) -> list[Result]:

@@ -10,7 +10,7 @@ searches. A point is never measured twice and a failed trial blocks nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 
 from collinear.search.lines import (
@@ -21,8 +21,16 @@ from collinear.search.lines import (
     line_through,
     neighbours,
 )
-from collinear.search.replay import Desk, Search, Wish
+from collinear.search.replay import Desk, Search, Wish, Wishes
 from collinear.search.space import Point
+
+
+def measure_design(
+    desk: Desk, design: Sequence[Point]
+) -> Generator[Wishes, tuple[Point, ...], Point]:
+    """Measures an initial design; its best point is the first base of the search."""
+    yield from _measure(desk, [Wish(point, "design") for point in design])
+    return desk.ledger.best(design) or design[0]
 
 
 def search_axis(desk: Desk, base: Point, axis: int) -> Search:

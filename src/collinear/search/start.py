@@ -1,4 +1,4 @@
-"""The order in which a grid is visited before there is a model."""
+"""Where a search begins: a Latin hypercube, or all points, evenly spread ones first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
+from collinear.search.space import Point
+
 _AT_MOST = 1024  # Sobol points; a start design is far smaller
+
+
+@lru_cache(maxsize=8)
+def latin_hypercube(shape: tuple[int, ...], seed: int) -> tuple[Point, ...]:
+    """One Latin hypercube of max(shape) points (M. McKay et al., Technometrics 1979).
+
+    The longest axes show every value once; a shorter one shows each of its values
+    equally often, give or take one. No two points are equal.
+
+    Args:
+        shape: Lengths of the axes.
+        seed: Of the permutations, >= 0.
+    """
+    generator = np.random.default_rng([seed, 0x1A71])
+    m = max(shape)
+    strata = [
+        generator.permutation(m) * n // m if n > 1 else np.zeros(m, dtype=int)
+        for n in shape
+    ]
+    return tuple(tuple(int(i) for i in row) for row in zip(*strata, strict=True))
 
 
 @lru_cache(maxsize=8)

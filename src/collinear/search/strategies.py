@@ -25,7 +25,11 @@ from collinear.search.replay import (
     replay,
     taken_points,
 )
-from collinear.search.sequential import search_axis, search_by_levels
+from collinear.search.sequential import (
+    measure_design,
+    search_axis,
+    search_by_levels,
+)
 from collinear.search.space import Point, SearchSpace
 
 
@@ -36,7 +40,7 @@ class Strategy(Protocol):
     was asked or told before, and accepts any history: results in any order within a
     batch, trials it did not ask, points off its grid. An empty tuple means that the
     search has finished, or, while trials are pending and the strategy `waits`, that
-    their results are needed first.
+    nothing else can be proposed without their results.
     """
 
     @property
@@ -63,14 +67,31 @@ class LineStrategy:
         goal: What is minimised, under which limits.
         start: First base; None is the centre, index floor(n / 2) of each axis.
         alpha: Smoothing of the d-spline, >= 0; 0.1 nearly interpolates.
+        design: Points to measure first, the best of which is the first base; empty
+            for the start alone. See `latin_hypercube`.
+        by_batch: What the stop rule of a line counts: samples (False, as DSICE 1.0.1
+            does) or batches that held a sample of the line.
     """
 
     space: SearchSpace
     goal: Goal
     start: Point | None = None
     alpha: float = DEFAULT_ALPHA
+    design: tuple[Point, ...] = ()
+    by_batch: bool = False
 
     def __post_init__(self) -> None:
+        if self.start is not None and self.design:
+            raise StrategyError(
+                "a search begins at a start point or with a design, but got both: "
+                f"start={self.start!r}, design={self.design!r}"
+            )
+        for point in self.design:
+            if point not in self.space:
+                raise StrategyError(
+                    f"design must hold points of the grid {self.space.shape}, but got "
+                    f"{point!r}"
+                )
         if self.start is not None and self.start not in self.space:
             raise StrategyError(
                 f"start must be a point of the grid {self.space.shape}, but got "
@@ -96,11 +117,23 @@ class LineStrategy:
 
     def search(self, desk: Desk) -> Search:
         """The algorithm, from its first point to its end."""
+        base = self.base
+        if self.design:
+            base = yield from measure_design(desk, self.design)
+        yield from self.search_from(desk, base)
+
+    def search_from(self, desk: Desk, base: Point) -> Search:
+        """The algorithm, from its first base to its end."""
         raise NotImplementedError
 
     def _replay(self, history: History) -> Replay:
         return replay(
-            self.search, history, space=self.space, goal=self.goal, alpha=self.alpha
+            self.search,
+            history,
+            space=self.space,
+            goal=self.goal,
+            alpha=self.alpha,
+            by_batch=self.by_batch,
         )
 
 
@@ -121,33 +154,33 @@ class Ippe(LineStrategy):
                 f"axis must be in 0..{len(self.space.axes) - 1}, but got {self.axis!r}"
             )
 
-    def search(self, desk: Desk) -> Search:
-        return search_axis(desk, self.base, self.axis)
+    def search_from(self, desk: Desk, base: Point) -> Search:
+        return search_axis(desk, base, self.axis)
 
 
 @dataclass(frozen=True)
 class S2017(LineStrategy):
     """Directional and collinear exploration in all directions at once (S_2017)."""
 
-    def search(self, desk: Desk) -> Search:
-        return search_by_levels(desk, self.base, only_full_level=True)
+    def search_from(self, desk: Desk, base: Point) -> Search:
+        return search_by_levels(desk, base, only_full_level=True)
 
 
 @dataclass(frozen=True)
 class S2018(LineStrategy):
     """Directional and collinear exploration, axes first, then oblique (S_2018)."""
 
-    def search(self, desk: Desk) -> Search:
-        return search_by_levels(desk, self.base, only_full_level=False)
+    def search_from(self, desk: Desk, base: Point) -> Search:
+        return search_by_levels(desk, base, only_full_level=False)
 
 
 @dataclass(frozen=True)
 class Radial(LineStrategy):
     """All lines through the base side by side (P_2024B, without its live-lock)."""
 
-    def search(self, desk: Desk) -> Search:
+    def search_from(self, desk: Desk, base: Point) -> Search:
         n_axes = len(self.space.axes)
-        return search_around(desk, self.base, first_level=n_axes, per_round=None)
+        return search_around(desk, base, first_level=n_axes, per_round=None)
 
 
 @dataclass(frozen=True)
@@ -175,8 +208,8 @@ class Levelled(LineStrategy):
         if self.q < 1:
             raise StrategyError(f"q must be >= 1, but got {self.q!r}")
 
-    def search(self, desk: Desk) -> Search:
-        return search_around(desk, self.base, first_level=1, per_round=self.q)
+    def search_from(self, desk: Desk, base: Point) -> Search:
+        return search_around(desk, base, first_level=1, per_round=self.q)
 
 
 @dataclass(frozen=True)

@@ -44,10 +44,18 @@ class LimitModel:
     Attributes:
         surrogate: Of the value, or of its logarithm.
         maximum: The limit on the standardised scale.
+        tighter: The smaller limits of `Limit.tighter` on that scale.
     """
 
     surrogate: Surrogate
     maximum: float
+    tighter: tuple[float, ...] = ()
+
+    def at(self, level: int) -> LimitModel:
+        """The same with one of several limits, 0 for the tightest."""
+        if not self.tighter:
+            return self
+        return LimitModel(self.surrogate, (*self.tighter, self.maximum)[level])
 
     def probability(self, points: Indices) -> Array:
         """Probability that the mean value at m points keeps the limit."""
@@ -67,6 +75,10 @@ class Models:
 
     objective: Surrogate
     limits: tuple[LimitModel, ...]
+
+    def at(self, level: int) -> Models:
+        """The same for one of several limits, 0 for the tightest."""
+        return Models(self.objective, tuple(m.at(level) for m in self.limits))
 
     def feasibility(self, points: Indices) -> Array:
         """Probability that m points keep all limits, taken as independent."""
@@ -105,15 +117,16 @@ def _limit_model(
     known = np.isfinite(raw)
     if np.sum(known[:n]) < NEEDED:
         return None
-    logs = limit.maximum > 0.0 and bool(np.all(raw[known] > 0.0))
-    maximum = float(np.log(limit.maximum)) if logs else limit.maximum
+    logs = limit.maxima[0] > 0.0 and bool(np.all(raw[known] > 0.0))
+    maxima = np.log(limit.maxima) if logs else np.array(limit.maxima)
+    maximum = float(maxima[-1])
     values = np.log(raw[known]) if logs else raw[known]
     values = bounded(values, keep=maximum)
     points, early = seen.points[known], int(np.sum(known[:n]))
     share, fit = _fit(axes, points[:early], values[:early], (None,))
     surrogate = _condition(axes, points, values, share, fit)
-    scaled = surrogate.warp.forward(np.array([maximum]))
-    return LimitModel(surrogate, float(scaled[0]))
+    *tighter, largest = surrogate.warp.forward(maxima).tolist()
+    return LimitModel(surrogate, largest, tuple(tighter))
 
 
 def _condition(

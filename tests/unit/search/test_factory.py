@@ -42,6 +42,35 @@ def test_start_is_the_centre_by_default():
     assert make("radial").ask(History(), 1)[0].point == (1, 2)
 
 
+@pytest.mark.parametrize("name", ["ippe", "s2017", "s2018", "radial", "levelled"])
+def test_latin_start_shows_every_value_and_begins_at_its_best_point(name):
+    strategy = make(name, {"start": "latin"}, seed=5)
+    history = History()
+    batch = strategy.ask(history, 50)[:4]
+    assert {p.point[1] for p in batch} == {0, 1, 2, 3}
+    assert {p.point[0] for p in batch} == {0, 1, 2}
+    assert {p.reason for p in batch} == {"design"}
+    told = [
+        Result(p.point, 1, Status.DONE, {"y": abs(p.point[1] - 2.0)}) for p in batch
+    ]
+    history = history.ask(batch).tell(told)
+    best = history.incumbent(GOAL).point
+    assert strategy.ask(history, 50)
+    assert all(line.base == best for line in strategy.lines(history)[:1])
+
+
+def test_latin_start_depends_on_the_seed():
+    first = {make("radial", {"start": "latin"}, seed=s).design for s in range(5)}
+    assert len(first) > 1
+
+
+def test_a_start_and_a_design_exclude_each_other():
+    with pytest.raises(StrategyError, match="but got both"):
+        Levelled(SPACE, GOAL, start=(0, 0), design=((1, 1),))
+    with pytest.raises(StrategyError, match="points of the grid"):
+        Levelled(SPACE, GOAL, design=((1, 9),))
+
+
 def test_options_are_not_changed():
     options = {"start": [0, 0]}
     make("s2018", options)
@@ -56,6 +85,8 @@ def test_options_are_not_changed():
         ("random", {"alpha": 1.0}, "knows the options"),
         ("exhaustive", {"seed": 1}, "knows the options"),
         ("levelled", {"q": 0}, "q must be >= 1"),
+        ("levelled", {"count": "rounds"}, "'samples' or 'batches'"),
+        ("levelled", {"start": "corner"}, "or 'latin'"),
         ("levelled", {"q": 1.5}, "of type float"),
         ("levelled", {"q": True}, "of type bool"),
         ("ippe", {"axis": 2}, r"axis must be in 0\.\.1"),
