@@ -2,7 +2,8 @@
 
 It honours the contract of docs/application.md with a formula in place of a training,
 so that whole campaigns run in seconds. Settings: `seconds` (of one training),
-`noise`, and the lists `broken` and `diverging` of values of the first axis.
+`noise`, and the lists `broken` and `diverging` of values of the first axis;
+`broken_at` and `diverging_at` are lists of such a value with a training seed.
 """
 
 import argparse
@@ -20,16 +21,18 @@ def write_json(path, value):
     os.replace(temporary, path)
 
 
-def train(config, out, stage):
+def train(config, out, stage, seed):
     settings, params = config["settings"], config["params"]
     first = next(iter(params.values()), None)
     with open(out / "starts.txt", "a") as stream:
         stream.write(f"{stage}\n")
-    if first in settings.get("broken", []):
+    here = [first, seed]
+    if first in settings.get("broken", []) or here in settings.get("broken_at", []):
         sys.exit("broken on purpose")
     (out / "curve.tsv").write_text("epoch\tloss\n1\t0.5\n")
     time.sleep(settings.get("seconds", 0))
-    if first in settings.get("diverging", []):
+    wild = settings.get("diverging", []), settings.get("diverging_at", [])
+    if first in wild[0] or here in wild[1]:
         write_json(out / "metrics.json", {"status": "diverged", "reason": "NaN loss"})
         return
     (out / "weights.pt").write_text(json.dumps(params))
@@ -68,7 +71,7 @@ def main():
     elif arguments.stage == "score":
         score(config, arguments.out, arguments.seed)
     else:
-        train(config, arguments.out, arguments.stage)
+        train(config, arguments.out, arguments.stage, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from collinear.campaign.config import ConfigError, load_schema
 from collinear.campaign.digests import TRAIN_RECIPE, scoring_digest, training_digest
 from collinear.campaign.files import read_json
-from collinear.campaign.journal import Step
+from collinear.campaign.journal import FINALS, Step
 from collinear.campaign.decide import example_weights
 from collinear.campaign.start import check_application, hold_campaign, open_campaign
 from collinear.campaign.steps import candidates_key, first_trials
@@ -47,7 +47,7 @@ LIMIT_TABLES = (
 
 wildcard_constraints:
     campaign=campaign.name,
-    lane=r"lane\d+",
+    lane=rf"lane\d+|{FINALS}",
     step=r"\d+",
     point=r"\d+(-\d+)*|conventional",
     seed=r"\d+",
@@ -105,11 +105,30 @@ def get_table(lane, step):
 
 
 def get_ask_inputs(wildcards):
-    """A step waits for the update before it in its own lane."""
+    """A step waits for the update before it in its own lane; finals for all lanes."""
     step = int(wildcards.step)
+    ended = get_closed_lanes(wildcards) if wildcards.lane == FINALS else []
     if step == 0:
-        return []
-    return f"results/{wildcards.campaign}/lanes/{wildcards.lane}/{step - 1}/update.json"
+        return ended
+    folder = f"results/{wildcards.campaign}/lanes/{wildcards.lane}"
+    return [*ended, f"{folder}/{step - 1}/update.json"]
+
+
+def get_closed_lanes(wildcards):
+    """The ends of all lanes of the search."""
+    return expand(
+        "results/{campaign}/lanes/{lane}/closed.json",
+        campaign=campaign.name,
+        lane=campaign.lane_names,
+    )
+
+
+def get_ends(wildcards):
+    """What the decision waits for: the end of the finals, or else of all lanes."""
+    ended = get_closed_lanes(wildcards)
+    if campaign.finals is not None:
+        ended.append(f"results/{campaign.name}/lanes/{FINALS}/closed.json")
+    return ended
 
 
 def get_ask_key(wildcards):
@@ -125,12 +144,19 @@ def get_batch_inputs(wildcards):
     on it and drops, even while they run, those that nothing else needs.)
     """
     names = None
-    if wildcards.step == "0":
+    if wildcards.step == "0" and wildcards.lane != FINALS:
         names = first_trials(campaign, ROOT, wildcards.lane)
     if names is not None:
         return get_score_paths(names)
     table = f"results/{campaign.name}/lanes/{wildcards.lane}/{wildcards.step}/candidates.tsv"
     return [table, *get_score_paths(get_table(wildcards.lane, wildcards.step))]
+
+
+def get_first_update(wildcards):
+    """Named, so that the first dry run shows the first batch; finals may have none."""
+    if wildcards.lane == FINALS:
+        return []
+    return f"results/{wildcards.campaign}/lanes/{wildcards.lane}/0/update.json"
 
 
 def get_lane_inputs(wildcards):

@@ -1,16 +1,12 @@
 # The estimate: the best feasible setting beside the conventional one.
 #
-# REQUIRED INPUTS: closed lanes, the conventional setting's score
+# REQUIRED INPUTS: closed lanes and finals, the conventional setting's score
 # OUTPUTS: results/{campaign}/estimate.json
 
 
 checkpoint decide:
     input:
-        lanes=expand(
-            "results/{campaign}/lanes/{lane}/closed.json",
-            lane=campaign.lane_names,
-            allow_missing=True,
-        ),
+        lanes=get_ends,
         conventional=get_conventional_score,
     output:
         "results/{campaign}/estimate.json",

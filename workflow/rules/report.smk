@@ -4,12 +4,28 @@
 # OUTPUTS: results/{campaign}/report/{*.svg,photograph.png,*.tsv,index.html}
 
 
+# The figure and the table of the finals, where the campaign has them.
+FINALS_OUTPUTS = (
+    {
+        "finals": report(
+            "results/{campaign}/report/finals.svg",
+            category="Result",
+            caption="../report/finals.rst",
+        ),
+        "finals_table": "results/{campaign}/report/finals.tsv",
+    }
+    if campaign.finals is not None
+    else {}
+)
+
+
 rule report:
     input:
         estimate="results/{campaign}/estimate.json",
         photograph=get_photograph,
     output:
         **LIMIT_TABLES,
+        **FINALS_OUTPUTS,
         history=report(
             "results/{campaign}/report/history.svg",
             category="Search",

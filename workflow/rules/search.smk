@@ -1,4 +1,5 @@
-# The search: ask for candidates, tell their results, lane by lane.
+# The search: ask for candidates, tell their results, lane by lane; then the finals, a
+# lane of the same kind.
 #
 # REQUIRED INPUTS: results/{campaign}/trials/{point}/seed{seed}/score.json
 # OUTPUTS: results/{campaign}/lanes/{lane}/{step}/{candidates.tsv,update.json},
@@ -37,8 +38,7 @@ rule update:
 
 rule close_lane:
     input:
-        # Named, so that the first dry run shows the first batch.
-        first="results/{campaign}/lanes/{lane}/0/update.json",
+        first=get_first_update,
         steps=get_lane_inputs,
     output:
         "results/{campaign}/lanes/{lane}/closed.json",

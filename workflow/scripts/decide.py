@@ -1,5 +1,6 @@
-"""Writes the estimate of the campaign."""
+"""Writes the estimate of the campaign and says what it found."""
 
+import sys
 from pathlib import Path
 
 from collinear.campaign.config import load_campaign
@@ -11,6 +12,7 @@ def main(config, path_to_estimate):
     campaign = load_campaign(config)
     estimate = decide(campaign, Path("results") / campaign.name)
     write_json(Path(path_to_estimate), estimate)
+    sys.stderr.write(estimate["verdict"] + "\n")
 
 
 if __name__ == "__main__":

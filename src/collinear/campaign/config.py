@@ -25,10 +25,12 @@ from collinear.search import (
     SearchSpace,
     SpaceError,
     Strategy,
+    finals_shape,
     locate_settings,
     make_strategy,
     waits,
 )
+from collinear.search.finals import N_SEEDS, N_SETTINGS, SHARE
 
 _STRING_FLOAT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
 
@@ -81,6 +83,21 @@ class StopRules:
 
 
 @dataclass(frozen=True)
+class Finals:
+    """The fresh runs at the end, as far as the share of the budget allows.
+
+    Attributes:
+        share: Largest share of `Campaign.max_trials`.
+        settings: Settings that are run again.
+        seeds: Fresh seeds for each of them.
+    """
+
+    share: float = SHARE
+    settings: int = N_SETTINGS
+    seeds: int = N_SEEDS
+
+
+@dataclass(frozen=True)
 class Campaign:
     """One tuning campaign, checked.
 
@@ -100,6 +117,7 @@ class Campaign:
         warm_start: Another campaign's folder or table of trials, or None.
         enqueue: Settings that are tried first, as grid points.
         stop: Rules that end the search early.
+        finals: The fresh runs at the end, or None.
     """
 
     name: str
@@ -117,6 +135,7 @@ class Campaign:
     warm_start: str | None = None
     enqueue: tuple[Point, ...] = ()
     stop: StopRules = StopRules()
+    finals: Finals | None = None
 
     def strategy(self, prior: Prior | None = None) -> Strategy:
         """The configured search.
@@ -129,6 +148,22 @@ class Campaign:
         return make_strategy(
             name, rest, space=self.space, goal=self.goal, seed=self.seed, prior=prior
         )
+
+    @property
+    def finals_shape(self) -> tuple[int, int]:
+        """Settings and seeds of the finals; (0, 0) without."""
+        if self.finals is None:
+            return 0, 0
+        wanted = self.finals
+        return finals_shape(
+            self.max_trials, wanted.share, wanted.settings, wanted.seeds
+        )
+
+    @property
+    def search_trials(self) -> int:
+        """The part of `max_trials` that the finals leave to the search."""
+        settings, seeds = self.finals_shape
+        return self.max_trials - settings * seeds
 
     @property
     def lane_names(self) -> tuple[str, ...]:
@@ -177,11 +212,13 @@ def load_campaign(
         warm_start=config.get("warm_start"),
         enqueue=_enqueue(config, space),
         stop=_stop_rules(config.get("stop", {})),
+        finals=_finals(config.get("finals", False)),
     )
     try:
         strategy = campaign.strategy()  # unknown options are found here, not in a job
     except ValueError as error:
         raise ConfigError(f"strategy: {error}") from error
+    _check_finals(campaign)
     _check_lanes(campaign)
     _check_steering(campaign, strategy)
     return campaign
@@ -297,11 +334,26 @@ def _stop_rules(section: Mapping[str, float]) -> StopRules:
     return StopRules(section.get("improvement"), section.get("hours"))
 
 
+def _finals(section: bool | Mapping[str, Any]) -> Finals | None:
+    finals = Finals(**section) if isinstance(section, Mapping) else Finals()
+    return finals if section is not False and finals.share > 0 else None
+
+
+def _check_finals(campaign: Campaign) -> None:
+    if campaign.finals is not None and campaign.finals_shape == (0, 0):
+        share = campaign.finals.share
+        raise ConfigError(
+            f"finals: need at least two trials, but share {share:g} of max_trials "
+            f"{campaign.max_trials} leaves fewer; raise one of them, or write "
+            "finals: false"
+        )
+
+
 def _check_steering(campaign: Campaign, strategy: Strategy) -> None:
     name = campaign.strategy_options["name"]
-    if len(campaign.enqueue) > campaign.max_trials:
+    if len(campaign.enqueue) > campaign.search_trials:
         raise ConfigError(
-            f"enqueue: must not exceed max_trials ({campaign.max_trials}), but got "
+            f"enqueue: must not exceed {_search_trials(campaign)}, but got "
             f"{len(campaign.enqueue)} settings"
         )
     if campaign.stop.improvement is not None and not isinstance(strategy, Anova):
@@ -324,8 +376,14 @@ def _check_lanes(campaign: Campaign) -> None:
             f"results arrive, so it needs lanes: 1, but got lanes: {campaign.lanes}; "
             "set lanes: 1 (and batch: the number of slots) or choose another strategy"
         )
-    if campaign.lanes > campaign.max_trials:
+    if campaign.lanes > campaign.search_trials:
         raise ConfigError(
-            f"lanes: must not exceed max_trials ({campaign.max_trials}), "
+            f"lanes: must not exceed {_search_trials(campaign)}, "
             f"but got {campaign.lanes}"
         )
+
+
+def _search_trials(campaign: Campaign) -> str:
+    if campaign.finals is None:
+        return f"max_trials ({campaign.max_trials})"
+    return f"the trials that finals leave of max_trials ({campaign.search_trials})"

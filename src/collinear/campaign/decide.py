@@ -1,4 +1,7 @@
-"""The estimate of a campaign beside the conventional setting and a published result."""
+"""The estimate of a campaign beside the conventional setting and a published result.
+
+With finals it is chosen on their fresh runs only, else it is the best recorded trial.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,15 @@ from typing import Any
 
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
-from collinear.campaign.files import read_json
+from collinear.campaign.finals_result import Finalist, FinalsEstimate, finals_estimate
 from collinear.campaign.journal import Journal
-from collinear.campaign.stages import SCORE, WEIGHTS
+from collinear.campaign.stages import WEIGHTS
 from collinear.campaign.status import busy_seconds, count_outcomes
 from collinear.campaign.steering import last_ending
-from collinear.campaign.steps import journal_of
+from collinear.campaign.steps import journal_of, read_named_result
 from collinear.campaign.trials import (
-    TrialName,
     conventional_trial,
     point_name,
-    trial_files,
     trial_params,
 )
 from collinear.search import (
@@ -29,6 +30,7 @@ from collinear.search import (
     Status,
     best_for_each_limit,
     pareto_front,
+    search_only,
 )
 
 
@@ -37,10 +39,11 @@ class Setting:
     """A setting and what was measured with it.
 
     Attributes:
-        trial: Folder of the trial below ``trials/``.
+        trial: Folder of the trial below ``trials/`` (of one of them after finals).
         params: Physical values.
         status: Outcome.
-        values: Recorded values; None where there is no number.
+        values: Recorded values, after finals their means over the fresh runs; None
+            where there is no number.
         feasible: Whether it keeps every limit.
     """
 
@@ -74,7 +77,7 @@ class Estimate:
         campaign: Name of the campaign.
         objective: Name of the value that is minimised (or maximised).
         limits: Upper limits by name; of several on one value the largest.
-        best: The best feasible trial, or None.
+        best: The best feasible setting, or None.
         conventional: The setting in use today, or None.
         outcomes: Number of trials by outcome.
         trials: Number of trials told.
@@ -88,6 +91,8 @@ class Estimate:
         front: With several limits, the trials that no other one beats in both the
             objective and the limited value, by rising limited value.
         ending: Why the search ended, or None where that was not recorded.
+        search_best: The best feasible trial of the search, or None.
+        finals: The fresh runs, or None for a campaign without them.
     """
 
     campaign: str
@@ -105,17 +110,31 @@ class Estimate:
     each_limit: tuple[BestWithin, ...] = ()
     front: tuple[Setting, ...] = ()
     ending: str | None = None
+    search_best: Setting | None = None
+    finals: FinalsEstimate | None = None
 
 
 def decide(campaign: Campaign, root: Path) -> dict[str, Any]:
     """The estimate of a finished campaign as a mapping for JSON."""
     journal = journal_of(root)
     history = journal.history()
-    incumbent = history.incumbent(campaign.goal)
-    best = _setting_of(campaign, incumbent) if incumbent else None
+    searched = search_only(history)
+    incumbent = searched.incumbent(campaign.goal)
+    recorded = _setting_of(campaign, incumbent) if incumbent else None
+    finals = finals_estimate(campaign, journal)
     conventional = _conventional(campaign, root)
+    if finals is None:
+        best = recorded
+        improvement = _improvement(campaign.goal, best, conventional)
+        verdict = _verdict(campaign, best, conventional, improvement)
+    else:
+        winner = finals.finalist(finals.best)
+        best = _fresh_setting(winner) if winner else None
+        if finals.conventional is not None:
+            conventional = _fresh_setting(finals.conventional)
+        improvement = _fresh_improvement(campaign.goal, winner)
+        verdict = finals_verdict(campaign, finals)
     jobs = read_jobs(root)
-    improvement = _improvement(campaign.goal, best, conventional)
     ended = last_ending(campaign, journal)
     estimate = Estimate(
         campaign=campaign.name,
@@ -129,15 +148,45 @@ def decide(campaign: Campaign, root: Path) -> dict[str, Any]:
         busy_hours=busy_seconds(jobs) / 3600,
         gpu_hours=sum(job.seconds for job in jobs) / 3600,
         improvement=improvement,
-        verdict=_verdict(campaign, best, conventional, improvement),
-        each_limit=_each_limit(campaign, history),
-        front=_front(campaign, history),
+        verdict=verdict,
+        each_limit=_each_limit(campaign, searched, finals),
+        front=_front(campaign, searched),
         ending=ended.reason if ended else None,
+        search_best=recorded,
+        finals=finals,
     )
     return asdict(estimate)
 
 
-def _each_limit(campaign: Campaign, history: History) -> tuple[BestWithin, ...]:
+def _fresh_setting(finalist: Finalist) -> Setting:
+    """A setting with the means of its fresh runs."""
+    missing = dict.fromkeys(name for run in finalist.runs for name in run.values)
+    lost = finalist.runs[0].status
+    return Setting(
+        trial=finalist.trial,
+        params=finalist.params,
+        status=Status.DONE.value if finalist.n else lost,
+        values=dict(finalist.values) if finalist.n else missing,
+        feasible=finalist.feasible,
+    )
+
+
+def _fresh_improvement(goal: Goal, winner: Finalist | None) -> float | None:
+    if winner is None or winner.difference is None:
+        return None
+    difference = winner.difference.mean
+    return -difference if goal.lower_is_better else difference
+
+
+def _each_limit(
+    campaign: Campaign, history: History, finals: FinalsEstimate | None
+) -> tuple[BestWithin, ...]:
+    if finals is not None:
+        found = [(e, finals.finalist(e.point)) for e in finals.each_limit]
+        return tuple(
+            BestWithin(e.name, e.maximum, _fresh_setting(f) if f else None)
+            for e, f in found
+        )
     return tuple(
         BestWithin(
             limit.name, limit.maximum, _setting_of(campaign, best) if best else None
@@ -183,12 +232,6 @@ def _conventional(campaign: Campaign, root: Path) -> Setting | None:
     )
 
 
-def read_named_result(root: Path, name: TrialName) -> Result:
-    """The outcome of a trial that may lie off the grid (its point is then empty)."""
-    record = read_json(trial_files(root, name).folder / SCORE)
-    return Result((), name.seed, Status(record["status"]), record["values"])
-
-
 def _improvement(
     goal: Goal, best: Setting | None, conventional: Setting | None
 ) -> float | None:
@@ -231,6 +274,57 @@ def _verdict(
         if improvement < 0
         else f"The best setting is the conventional one or equals it in {name}."
     )
+
+
+def finals_verdict(campaign: Campaign, finals: FinalsEstimate) -> str:
+    """What the fresh runs say, in two or three sentences."""
+    name = campaign.goal.objective
+    if not finals.finalists:
+        note = finals.note or "the finals have not run"
+        return f"There is no estimate: {note}."
+    winner = finals.finalist(finals.best)
+    if winner is None or winner.mean is None:
+        return (
+            "No finalist kept the limits on fresh runs without a divergence, so there "
+            "is no estimate."
+        )
+    spread = f", standard deviation {winner.sd:.4g}" if winner.sd is not None else ""
+    chance = (
+        f" It is the best of the {len(finals.finalists)} finalists with probability "
+        f"{winner.p_best:.2f}."
+        if winner.p_best is not None and len(finals.finalists) > 1
+        else ""
+    )
+    first = (
+        f"On {winner.n} fresh runs the best setting has a mean {name} of "
+        f"{winner.mean:.4g}{spread}.{chance}"
+    )
+    return " ".join([first, *_compared(campaign, finals, winner)])
+
+
+def _compared(
+    campaign: Campaign, finals: FinalsEstimate, winner: Finalist
+) -> list[str]:
+    if campaign.conventional is None:
+        return []
+    gap, theirs = winner.difference, finals.conventional
+    if gap is None or theirs is None:
+        lost = f" ({theirs.runs[0].status})" if theirs else ""
+        return [f"The conventional setting has no fresh value to compare with{lost}."]
+    better = (gap.mean < 0) == campaign.goal.lower_is_better
+    if gap.mean == 0:
+        said = "It equals the conventional setting."
+    else:
+        word = "better" if better else "worse"
+        said = f"It is {abs(gap.mean):.4g} {word} than the conventional setting"
+    if gap.low is not None and gap.high is not None and gap.mean != 0:
+        ends = f"95 % interval of the difference {gap.low:+.4g} to {gap.high:+.4g}"
+        clear = "" if gap.low > 0 or gap.high < 0 else ", which holds zero"
+        said += f" ({ends}{clear}, {gap.n} pairs)."
+    elif gap.mean != 0:
+        said += " (one pair of runs, so without an interval)."
+    broken = [] if theirs.feasible else ["The conventional setting breaks a limit."]
+    return [said, *broken]
 
 
 def example_weights(root: Path, estimate: Mapping[str, Any]) -> dict[str, Path]:

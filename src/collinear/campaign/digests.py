@@ -78,6 +78,10 @@ def search_digest(campaign: Campaign) -> str:
         settings["enqueue"] = [list(point) for point in campaign.enqueue]
     if campaign.stop != StopRules():
         settings["stop"] = asdict(campaign.stop)
+    if campaign.finals is not None:
+        # Another control has to run, so it opens the finals again.
+        settings["finals"] = asdict(campaign.finals)
+        settings["control"] = campaign.conventional
     return digest(settings)
 
 

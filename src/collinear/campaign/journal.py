@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from collinear.campaign.files import locked, read_json, write_json
-from collinear.campaign.trials import parse_point, point_name
+from collinear.campaign.trials import TrialName, parse_point, point_name
 from collinear.search import History, Proposal, Result, Status
+
+FINALS = "finals"  # the lane of the fresh runs at the end
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Journal:
         Args:
             step: Lane and step.
             proposals: The batch; empty when the lane is over.
-            context: What else the entry keeps, such as the digest of the search.
+            context: What else the entry keeps, such as the digest of the search, or
+                `control`: runs of the conventional setting beside the finals.
         """
         entry = {
             "lane": step.lane,
@@ -77,7 +80,7 @@ class Journal:
         return entry
 
     def record_told(
-        self, step: Step, results: Sequence[Result], scoring: str
+        self, step: Step, results: Sequence[Result], scoring: str, **context: Any
     ) -> dict[str, Any]:
         """Writes a told entry, or rewrites it in its place after a rescoring.
 
@@ -85,6 +88,7 @@ class Journal:
             step: Lane and step.
             results: The outcomes, in the order in which they were asked.
             scoring: Digest of the scoring that gave the values.
+            context: What else the entry keeps, such as the results of `control`.
         """
         old = self.told(step)
         entry = {
@@ -92,15 +96,8 @@ class Journal:
             "step": step.step,
             "sequence": old["sequence"] if old else self._next_sequence(),
             "scoring": scoring,
-            "results": [
-                {
-                    "point": point_name(r.point),
-                    "seed": r.seed,
-                    "status": r.status.value,
-                    "values": dict(sorted(r.values.items())),
-                }
-                for r in results
-            ],
+            **context,
+            "results": [_record(point_name(r.point), r) for r in results],
         }
         write_json(self.folder / "told" / f"{step.name}.json", entry)
         return entry
@@ -135,6 +132,33 @@ class Journal:
         return 1 + max((e["sequence"] for e in self.entries()), default=0)
 
 
+def _record(name: str, result: Result) -> dict[str, Any]:
+    return {
+        "point": name,
+        "seed": result.seed,
+        "status": result.status.value,
+        "values": dict(sorted(result.values.items())),
+    }
+
+
+def control_records(
+    names: Sequence[TrialName], results: Sequence[Result]
+) -> list[dict[str, Any]]:
+    """Results of the conventional setting, which may lie off the grid, for an entry."""
+    pairs = zip(names, results, strict=True)
+    return [_record(name.point, result) for name, result in pairs]
+
+
+def control_of(entry: dict[str, Any]) -> tuple[TrialName, ...]:
+    """The runs of the conventional setting that an asked entry asks for."""
+    return tuple(TrialName(t["point"], t["seed"]) for t in entry.get("control", ()))
+
+
+def is_empty(entry: dict[str, Any]) -> bool:
+    """Whether an asked entry asks for nothing, which ends its lane."""
+    return not entry["trials"] and not entry.get("control")
+
+
 def proposals_of(entry: dict[str, Any]) -> tuple[Proposal, ...]:
     """The batch of an asked entry."""
     return tuple(
@@ -155,7 +179,8 @@ def comparable(journal: Journal) -> list[tuple[Any, ...]]:
     """The history without clocks: equal lists mean equal histories.
 
     Returns:
-        One tuple a trial: lane, step, point, seed, status, values, results seen.
+        One tuple a trial: lane, step, point, seed, status, values, results seen. The
+        point of a control run is its name.
     """
     rows = []
     for entry in journal.entries():
@@ -164,10 +189,17 @@ def comparable(journal: Journal) -> list[tuple[Any, ...]]:
         step = Step(entry["lane"], entry["step"])
         told = journal.told(step)
         outcomes = {r.key: r for r in results_of(told)} if told else {}
+        seen = tuple(entry["seen"])
         for proposal in proposals_of(entry):
             result = outcomes.get(proposal.key)
             status = result.status.value if result else None
             values = tuple(sorted(result.values.items())) if result else ()
-            seen = tuple(entry["seen"])
             rows.append((*vars(step).values(), *proposal.key, status, values, seen))
+        records = {(c["point"], c["seed"]): c for c in (told or {}).get("control", ())}
+        for name in control_of(entry):
+            key = (name.point, name.seed)
+            record = records.get(key)
+            status = record["status"] if record else None
+            values = tuple(sorted(record["values"].items())) if record else ()
+            rows.append((*vars(step).values(), *key, status, values, seen))
     return rows

@@ -40,8 +40,12 @@ def limits_section(campaign: Campaign, estimate: Mapping[str, Any]) -> str:
     limits = limits_table(estimate).to_html(border=0, escape=True, index=False)
     front = front_table(estimate).to_html(border=0, escape=True, index=False)
     value = html.escape(swept.name)
+    made = "one training each"
+    if estimate.get("finals"):
+        made = "means of the fresh runs of the finals"
+        note = ""
     return f"""<h2>Several limits on {value}</h2>
-<p>The best trial within each limit, one training each.</p>
+<p>The best setting within each limit, {made}.</p>
 {note}{limits}
 <p>The Pareto front: no other trial is better in both
 {html.escape(campaign.goal.objective)} and {value}. The figure of both shows it.</p>

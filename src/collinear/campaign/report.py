@@ -16,7 +16,12 @@ from collinear.campaign.config import Campaign
 from collinear.campaign.decide import Setting
 from collinear.campaign.figures import history_figure, jobs_figure, tradeoff_figure
 from collinear.campaign.files import write_json, write_text
-from collinear.campaign.journal import results_of
+from collinear.campaign.finals_report import (
+    finals_figure,
+    finals_section,
+    finals_table,
+)
+from collinear.campaign.journal import FINALS, results_of
 from collinear.campaign.limit_tables import (
     front_table,
     limits_section,
@@ -27,7 +32,7 @@ from collinear.campaign.program import ProgramError, expand, thread_environment
 from collinear.campaign.steering import describe_prior, strategy_of
 from collinear.campaign.steps import journal_of
 from collinear.campaign.trials import program_input
-from collinear.search import Anova, explored_lines, waits
+from collinear.search import Anova, explored_lines, search_only, waits
 
 HOURS = "hours"
 
@@ -75,6 +80,14 @@ class ReportFiles:
         return self.folder / "front.tsv"
 
     @property
+    def finals(self) -> Path:
+        return self.folder / "finals.svg"
+
+    @property
+    def finals_table(self) -> Path:
+        return self.folder / "finals.tsv"
+
+    @property
     def index(self) -> Path:
         return self.folder / "index.html"
 
@@ -92,8 +105,9 @@ def draw_figures(
 ) -> None:
     """Draws every figure that needs the journal and the clocks only."""
     journal = journal_of(root)
-    history = journal.history()
-    told = [e for e in journal.entries() if e.get("results")]
+    history = search_only(journal.history())
+    searched = [e for e in journal.entries() if e["lane"] != FINALS]
+    told = [e for e in searched if e.get("results")]
     settings = settings_of(estimate)
     history_figure(
         [results_of(entry) for entry in told],
@@ -116,6 +130,8 @@ def draw_figures(
         searched=waits(campaign.strategy_options["name"]),
     )
     jobs_figure(read_jobs(root), files.jobs)
+    if estimate.get("finals"):
+        finals_figure(estimate["finals"], campaign.goal, files.finals)
 
 
 def abscissa(campaign: Campaign) -> str:
@@ -163,6 +179,11 @@ def _setting_cells(campaign: Campaign, setting: Mapping[str, Any]) -> dict[str, 
 def _our_column(campaign: Campaign, estimate: Mapping[str, Any]) -> dict[str, str]:
     best = estimate["best"]
     cells = _setting_cells(campaign, best) if best else {}
+    if estimate.get("finals"):
+        runs = {f["point"]: f["n"] for f in estimate["finals"]["finalists"]}
+        cells["fresh runs behind these means"] = str(
+            runs.get(estimate["finals"]["best"], 0)
+        )
     cells["trials"] = str(estimate["trials"])
     cells["batches"] = str(estimate["batches"])
     cells[HOURS] = f"{estimate['busy_hours']:.3g}"
@@ -254,6 +275,9 @@ def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) ->
         limits, front = limits_table(estimate), front_table(estimate)
         write_text(files.limits, limits.to_csv(sep="\t", index=False))
         write_text(files.front, front.to_csv(sep="\t", index=False))
+    if estimate.get("finals"):
+        rows = finals_table(campaign, estimate["finals"])
+        write_text(files.finals_table, rows.to_csv(sep="\t", index=False))
     warm = describe_prior(campaign, root)
     write_text(files.index, page(campaign, estimate, table, warm))
 
@@ -316,6 +340,7 @@ figcaption {{ color: #555; }}
 ({html.escape(outcomes)}). All of them: <a href="trials.tsv">trials.tsv</a>.
 {remarks}</p>
 {table.to_html(border=0, escape=True)}
+{finals_section(campaign, estimate)}
 {limits_section(campaign, estimate)}
 {shown}
 </body></html>

@@ -9,10 +9,18 @@ from pathlib import Path
 from collinear.campaign.clocks import Job, read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.digests import search_digest
-from collinear.campaign.journal import Journal
+from collinear.campaign.finals_result import FinalsEstimate, finals_estimate
+from collinear.campaign.journal import FINALS, Journal, is_empty
 from collinear.campaign.steering import Ending, describe_prior, last_ending
 from collinear.campaign.steps import journal_of
-from collinear.search import Goal, History, Limit, Result, best_for_each_limit
+from collinear.search import (
+    Goal,
+    History,
+    Limit,
+    Result,
+    best_for_each_limit,
+    search_only,
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class CampaignStatus:
         each_limit: With several limits on one value, the incumbent under each.
         ending: Why the search ended, where that was recorded.
         warm: What a warm start took over, in words, or None.
+        finals: What the fresh runs say so far, or None for a campaign without them.
         seconds_left: Time until the budget is spent at the rate seen so far, or None
             before there is a rate. The search may end earlier.
     """
@@ -44,24 +53,27 @@ class CampaignStatus:
     each_limit: tuple[tuple[Limit, Result | None], ...] = ()
     ending: Ending | None = None
     warm: str | None = None
+    finals: FinalsEstimate | None = None
 
 
 def read_status(campaign: Campaign, root: Path) -> CampaignStatus:
     """Reads the journal and the clocks of a campaign."""
     journal = journal_of(root)
     history = journal.history()
+    searched = search_only(history)
     told = len(history.results)
     return CampaignStatus(
         campaign=campaign,
         told=told,
         pending=len(history.pending),
         outcomes=count_outcomes(history, campaign.goal),
-        incumbent=history.incumbent(campaign.goal),
+        incumbent=searched.incumbent(campaign.goal),
         finished=_is_finished(campaign, journal),
         seconds_left=_seconds_left(read_jobs(root), told, campaign.max_trials),
-        each_limit=best_for_each_limit(history, campaign.goal),
+        each_limit=best_for_each_limit(searched, campaign.goal),
         ending=last_ending(campaign, journal),
         warm=describe_prior(campaign, root),
+        finals=finals_estimate(campaign, journal),
     )
 
 
@@ -69,9 +81,10 @@ def _is_finished(campaign: Campaign, journal: Journal) -> bool:
     """The last batch of every lane is empty, under the search settings of today."""
     last = {e["lane"]: e for e in journal.entries() if "trials" in e}
     search = search_digest(campaign)
+    lanes = [*campaign.lane_names, *([FINALS] if campaign.finals else [])]
     return all(
-        lane in last and not last[lane]["trials"] and last[lane]["search"] == search
-        for lane in campaign.lane_names
+        lane in last and is_empty(last[lane]) and last[lane]["search"] == search
+        for lane in lanes
     )
 
 
@@ -133,6 +146,21 @@ def _describe_limit(goal: Goal, limit: Limit, best: Result | None) -> str:
     return f"best {goal.objective} within {within}: {best.values[goal.objective]:.4g}"
 
 
+def _describe_finals(status: CampaignStatus) -> list[str]:
+    """The fresh runs so far, or that there were none; nothing before they begin."""
+    finals, objective = status.finals, status.campaign.goal.objective
+    if finals is None:
+        return []
+    best = finals.finalist(finals.best)
+    if best is None or best.mean is None:
+        none = [f"finals: none of {len(finals.finalists)} settings holds"]
+        return [finals.note] if finals.note else none if finals.finalists else []
+    sd = f" (sd {best.sd:.2g})" if best.sd is not None else ""
+    setting = " ".join(f"{name}={value:g}" for name, value in best.params.items())
+    runs = f"{best.n} fresh run" + ("s" if best.n > 1 else "")
+    return [f"finals: {objective} {best.mean:.4g}{sd} in {runs} at {setting}"]
+
+
 def status_line(status: CampaignStatus) -> str:
     """One line for the terminal."""
     campaign = status.campaign
@@ -148,6 +176,8 @@ def status_line(status: CampaignStatus) -> str:
     trouble = {n: c for n, c in status.outcomes.items() if n != "done"}
     if trouble:
         parts.append(", ".join(f"{count} {name}" for name, count in trouble.items()))
+    if status.finals is not None:
+        parts += _describe_finals(status)
     if status.warm is not None:
         parts.append(status.warm)
     if status.finished:

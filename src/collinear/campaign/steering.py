@@ -34,6 +34,7 @@ from collinear.search import (
     ask_with_queue,
     little_left,
     make_prior,
+    search_only,
 )
 
 CLOCK = "clock"  # of an asked entry: Unix time, where stop.hours needs it
@@ -240,13 +241,34 @@ def ending(
     change.
     """
     history = journal.history()
-    if len({p.key for p in history.proposals}) >= campaign.max_trials:
-        return Ending("budget", f"all {campaign.max_trials} trials were asked")
+    if trials_left(campaign, history) <= 0:
+        return Ending("budget", _spent(campaign, history))
     decided = last_ending(campaign, journal)
     if decided is not None and decided.rule in LASTING:
         return decided
     return _out_of_time(campaign, root, journal, now) or _little_left(
-        campaign, root, history
+        campaign, root, search_only(history)
+    )
+
+
+def trials_left(campaign: Campaign, history: History) -> int:
+    """Trials that the search may still ask for.
+
+    Finals that were run count, and those to come are kept free: a search that is
+    reopened ends in finals of full size.
+    """
+    asked = {p.key for p in history.proposals}
+    return campaign.search_trials - len(asked)
+
+
+def _spent(campaign: Campaign, history: History) -> str:
+    if campaign.finals is None:
+        return f"all {campaign.max_trials} trials were asked"
+    searched = len({p.key for p in search_only(history).proposals})
+    finals = campaign.max_trials - campaign.search_trials
+    return (
+        f"all {searched} trials of the search were asked; {finals} of at most "
+        f"{campaign.max_trials} are kept for the finals"
     )
 
 

@@ -10,7 +10,16 @@ from typing import Any
 from collinear.campaign.config import Campaign
 from collinear.campaign.digests import freeze, scoring_digest, search_digest
 from collinear.campaign.files import read_json, write_json, write_text
-from collinear.campaign.journal import Journal, Step, proposals_of
+from collinear.campaign.finals import finals_batch
+from collinear.campaign.journal import (
+    FINALS,
+    Journal,
+    Step,
+    control_of,
+    control_records,
+    is_empty,
+    proposals_of,
+)
 from collinear.campaign.stages import SCORE
 from collinear.campaign.steering import (
     CLOCK,
@@ -18,6 +27,7 @@ from collinear.campaign.steering import (
     finished,
     keep_earlier,
     propose,
+    trials_left,
 )
 from collinear.campaign.trials import (
     TrialName,
@@ -25,7 +35,7 @@ from collinear.campaign.trials import (
     point_name,
     trial_files,
 )
-from collinear.search import History, Proposal, Result, Status
+from collinear.search import History, Proposal, Result, Status, search_only
 
 
 def journal_of(root: Path) -> Journal:
@@ -41,7 +51,7 @@ def first_batches(
     The batch of an empty history is asked once for all lanes and dealt out in slices,
     so that the first dry run shows it and no two lanes get the same trial.
     """
-    wanted = min(campaign.lanes * campaign.batch, campaign.max_trials)
+    wanted = min(campaign.lanes * campaign.batch, campaign.search_trials)
     proposals = propose(campaign, root, History(), wanted)
     # A short batch (few start points) is spread evenly instead of starving late lanes.
     share, extra = divmod(len(proposals), campaign.lanes)
@@ -78,7 +88,8 @@ def candidates(campaign: Campaign, root: Path, step: Step, table: Path) -> None:
         entry = journal.asked(step)
         if entry is None or _reopens(entry, campaign):
             entry = _ask(campaign, root, journal, step)
-    write_text(table, candidates_table(campaign, proposals_of(entry)))
+    rows = candidates_table(campaign, proposals_of(entry), control_of(entry))
+    write_text(table, rows)
 
 
 def candidates_key(campaign: Campaign, root: Path, step: Step) -> str:
@@ -88,18 +99,20 @@ def candidates_key(campaign: Campaign, root: Path, step: Step) -> str:
     depends on the digest of today, so a new budget reopens it and disturbs nothing.
     """
     entry = journal_of(root).asked(step)
-    if entry is None or not entry["trials"]:
+    if entry is None or is_empty(entry):
         return search_digest(campaign)
     return str(entry["search"])
 
 
 def _reopens(entry: dict[str, Any], campaign: Campaign) -> bool:
-    return not entry["trials"] and entry["search"] != search_digest(campaign)
+    return is_empty(entry) and entry["search"] != search_digest(campaign)
 
 
 def _ask(
     campaign: Campaign, root: Path, journal: Journal, step: Step
 ) -> dict[str, Any]:
+    if step.lane == FINALS:
+        return _ask_finals(campaign, root, journal, step)
     now = time.time()
     context: dict[str, Any] = {"search": search_digest(campaign)}
     if campaign.stop.hours is not None:
@@ -116,12 +129,23 @@ def _ask(
     proposals: tuple[Proposal, ...] = ()
     if ended is None:
         history = journal.history()
-        left = campaign.max_trials - len({p.key for p in history.proposals})
-        proposals = propose(campaign, root, history, min(campaign.batch, left))
+        size = min(campaign.batch, trials_left(campaign, history))
+        proposals = propose(campaign, root, search_only(history), size)
         ended = None if proposals else finished()
     if ended is not None:
         context["ending"] = asdict(ended)
     return journal.record_asked(step, proposals, **context)
+
+
+def _ask_finals(
+    campaign: Campaign, root: Path, journal: Journal, step: Step
+) -> dict[str, Any]:
+    batch = finals_batch(campaign, root, journal)
+    context: dict[str, Any] = {"search": search_digest(campaign)}
+    if batch.note is not None:
+        context["note"] = batch.note
+    control = [{"point": name.point, "seed": name.seed} for name in batch.control]
+    return journal.record_asked(step, batch.proposals, **context, control=control)
 
 
 def update(campaign: Campaign, root: Path, step: Step, target: Path) -> dict[str, Any]:
@@ -139,7 +163,11 @@ def update(campaign: Campaign, root: Path, step: Step, target: Path) -> dict[str
         entry = journal.told(step)
         if entry is None or entry["scoring"] != scoring:
             results = [read_result(root, p) for p in proposals_of(asked)]
-            entry = journal.record_told(step, results, scoring)
+            context: dict[str, Any] = {}
+            if control := control_of(asked):
+                outcomes = [read_named_result(root, name) for name in control]
+                context["control"] = control_records(control, outcomes)
+            entry = journal.record_told(step, results, scoring, **context)
     write_json(target, entry)
     return entry
 
@@ -151,3 +179,9 @@ def read_result(root: Path, proposal: Proposal) -> Result:
     return Result(
         proposal.point, proposal.seed, Status(record["status"]), record["values"]
     )
+
+
+def read_named_result(root: Path, name: TrialName) -> Result:
+    """The outcome of a trial that may lie off the grid (its point is then empty)."""
+    record = read_json(trial_files(root, name).folder / SCORE)
+    return Result((), name.seed, Status(record["status"]), record["values"])

@@ -61,7 +61,9 @@ def trial_files(root: Path, name: TrialName) -> TrialFiles:
     return TrialFiles(root / "trials" / name.point / f"seed{name.seed}")
 
 
-def conventional_trial(campaign: Campaign) -> TrialName | None:
+def conventional_trial(
+    campaign: Campaign, seed: int = CONVENTIONAL_SEED
+) -> TrialName | None:
     """The trial of the conventional setting, or None when there is no such setting.
 
     On the grid it is the trial of its point, so that it is never trained twice.
@@ -70,7 +72,7 @@ def conventional_trial(campaign: Campaign) -> TrialName | None:
         return None
     point = campaign.space.locate(campaign.conventional)
     name = CONVENTIONAL if point is None else point_name(point)
-    return TrialName(name, CONVENTIONAL_SEED)
+    return TrialName(name, seed)
 
 
 def trial_params(campaign: Campaign, name: TrialName) -> dict[str, float]:
@@ -107,13 +109,25 @@ def program_input(
     }
 
 
-def candidates_table(campaign: Campaign, proposals: Sequence[Proposal]) -> str:
-    """A batch as tab-separated text: point, seed, reason, then the physical values."""
+def candidates_table(
+    campaign: Campaign,
+    proposals: Sequence[Proposal],
+    control: Sequence[TrialName] = (),
+) -> str:
+    """A batch as tab-separated text: point, seed, reason, then the physical values.
+
+    Args:
+        campaign: The campaign.
+        proposals: The batch.
+        control: Runs of the conventional setting beside it.
+    """
+    rows = {TrialName(point_name(p.point), p.seed): p.reason for p in proposals}
+    for name in control:  # one line a trial, also where the setting is a finalist
+        rows.setdefault(name, "control")
     lines = ["\t".join(["point", "seed", "reason", *campaign.space.names])]
-    for proposal in proposals:
-        params = campaign.space.params(proposal.point)
-        cells = [point_name(proposal.point), str(proposal.seed), proposal.reason]
-        lines.append("\t".join([*cells, *(repr(v) for v in params.values())]))
+    for name, reason in rows.items():
+        values = map(repr, trial_params(campaign, name).values())
+        lines.append("\t".join([name.point, str(name.seed), reason, *values]))
     return "\n".join(lines) + "\n"
 
 

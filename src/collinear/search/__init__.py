@@ -11,7 +11,22 @@ from collinear.search.anova import Anova
 from collinear.search.bands import Band, line_bands, smooth_stretch
 from collinear.search.dspline import DSpline, DSplineError, fit
 from collinear.search.factory import STRATEGIES, make_strategy, waits
-from collinear.search.finals import race, reserved
+from collinear.search.finals import (
+    FIRST_SEED,
+    finalists,
+    finals_shape,
+    race,
+    reserved,
+    search_only,
+)
+from collinear.search.fresh_runs import (
+    Difference,
+    FreshRuns,
+    chances_of_best,
+    choose,
+    fresh_runs,
+    paired_difference,
+)
 from collinear.search.front import best_for_each_limit, pareto_front
 from collinear.search.history import (
     Asked,
@@ -42,6 +57,7 @@ from collinear.search.strategies import (
 from collinear.search.warm import EarlierTrial, Prior, make_prior
 
 __all__ = [
+    "FIRST_SEED",
     "S2017",
     "S2018",
     "STRATEGIES",
@@ -51,9 +67,11 @@ __all__ = [
     "Band",
     "DSpline",
     "DSplineError",
+    "Difference",
     "EarlierTrial",
     "Exhaustive",
     "ExploredLine",
+    "FreshRuns",
     "Goal",
     "History",
     "Ippe",
@@ -77,17 +95,24 @@ __all__ = [
     "Told",
     "ask_with_queue",
     "best_for_each_limit",
+    "chances_of_best",
+    "choose",
     "explored_lines",
+    "finalists",
+    "finals_shape",
     "fit",
+    "fresh_runs",
     "line_bands",
     "little_left",
     "locate_settings",
     "make_prior",
     "make_strategy",
     "outlook",
+    "paired_difference",
     "pareto_front",
     "race",
     "reserved",
+    "search_only",
     "smooth_stretch",
     "waits",
 ]

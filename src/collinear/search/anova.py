@@ -19,7 +19,12 @@ from collinear.search.history import Goal, History, Proposal
 from collinear.search.kernels import AxisShape, has_zero_level
 from collinear.search.lines import Line, lines_through
 from collinear.search.observations import Observations, full_point, observe
-from collinear.search.recommend import ROUGHNESS, Recommendation, rank_measured
+from collinear.search.recommend import (
+    ROUGHNESS,
+    SAFE,
+    Recommendation,
+    rank_measured,
+)
 from collinear.search.replay import StrategyError, taken_points
 from collinear.search.space import Point, SearchSpace
 from collinear.search.start import start_order
@@ -121,7 +126,7 @@ class Anova:
         return lines_through(best.point, self.space.shape, 1)
 
     def recommend(
-        self, history: History, *, roughness: float = ROUGHNESS
+        self, history: History, *, roughness: float = ROUGHNESS, safe: float = SAFE
     ) -> tuple[Recommendation, ...]:
         """The measured points that the model thinks best, the one to take home first.
 
@@ -130,6 +135,7 @@ class Anova:
             roughness: While no point was repeated, the share in [0, 1] of a result's
                 distance from the model that is taken for real: 0 follows the model,
                 1 the results.
+            safe: Probability of keeping the limits from which a point counts as safe.
 
         Returns:
             At most 100 points; none while there are too few results for a model.
@@ -137,7 +143,9 @@ class Anova:
         models, seen = self._models(history)
         if models is None:
             return ()
-        return rank_measured(models, seen, self.space, self.seed, roughness=roughness)
+        return rank_measured(
+            models, seen, self.space, self.seed, roughness=roughness, safe=safe
+        )
 
     @property
     def axes(self) -> tuple[AxisShape, ...]:

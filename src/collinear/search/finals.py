@@ -1,21 +1,36 @@
-"""Finals: the best few settings again, with fresh seeds, until one stands out.
+"""Finals: the best few settings again, with fresh seeds.
 
 A search keeps the runs that were lucky, so its best values flatter. Finals run the
-short list again under seeds that the search never used. Settings that have become
-unlikely to be the best drop out, and the trials go to the others.
+short list again under seeds that the search never used: all of it at once with equal
+seeds (`finalists`, as the campaigns do), or in turns until one stands out (`race`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
 
 from collinear.search.anova import Anova
-from collinear.search.history import Asked, History, Proposal, Told
+from collinear.search.history import (
+    Asked,
+    Goal,
+    History,
+    Proposal,
+    Result,
+    Status,
+    Told,
+)
 from collinear.search.replay import StrategyError
+from collinear.search.space import Point
+from collinear.search.strategies import Strategy
 
 FIRST_SEED = 101
 SHARE = 0.15  # of the budget
 N_SETTINGS = 8
+N_SEEDS = 3
+LIKELY = 0.5  # probability of keeping the limits from which a setting is a finalist
 _DROP_BELOW = 0.02  # probability of being the best
 
 
@@ -27,6 +42,98 @@ def reserved(budget: int, share: float = SHARE) -> int:
             f"budget={budget!r} and share={share!r}"
         )
     return math.floor(share * budget)
+
+
+def finals_shape(
+    budget: int, share: float, settings: int, seeds: int
+) -> tuple[int, int]:
+    """Settings and seeds of the finals that fit into a share of a budget.
+
+    Seeds come before settings, because without repeats nothing is learnt about noise;
+    but two settings come before three seeds, because one leaves no choice.
+
+    Args:
+        budget: Trials of search and finals together.
+        share: Largest share of them for the finals, in [0, 1).
+        settings: Settings wanted, >= 1.
+        seeds: Seeds wanted for each, >= 1.
+
+    Returns:
+        Number of settings and of seeds; (0, 0) when the share holds no two trials.
+    """
+    kept = reserved(budget, share)
+    if kept < 2:
+        return 0, 0
+    if settings >= 2 and kept >= 4:
+        seeds = min(seeds, kept // 2)
+    seeds = min(seeds, kept)
+    return min(settings, kept // seeds), seeds
+
+
+def finalists(strategy: Strategy, history: History, n: int) -> list[Point]:
+    """The settings that deserve fresh runs, the most promising first.
+
+    With the model of `anova`, settings follow by their probability of being the best
+    among those that keep the limits with probability >= `LIKELY`. The setting of the
+    best recorded value comes second, so that the finals show how far that value
+    flatters. Otherwise (a line strategy, or too few results for a model) settings
+    follow by their recorded cost, the feasible ones only. Several limits on one value
+    take turns.
+
+    Args:
+        strategy: The search that led here.
+        history: Everything asked and told; finals in it are left out.
+        n: Largest number of settings, >= 0.
+
+    Returns:
+        At most n points; none when no setting kept the limits.
+    """
+    found = search_only(history)
+    ranked = _ranked_by_model(strategy, found) if isinstance(strategy, Anova) else []
+    lists = []
+    for level, goal in enumerate(strategy.goal.each):
+        if ranked:
+            best = found.incumbent(goal)
+            raw = [best.point] if best is not None else []
+            lists.append([*ranked[level][:1], *raw, *ranked[level][1:]])
+        else:
+            lists.append(_ranked_by_record(found, goal))
+    turns = (p for turn in zip_longest(*map(dict.fromkeys, lists)) for p in turn)
+    return list(dict.fromkeys(p for p in turns if p is not None))[:n]
+
+
+def _ranked_by_model(strategy: Anova, history: History) -> list[list[Point]]:
+    """For each of several limits the likely settings; empty without a model."""
+    lists = []
+    for goal in strategy.goal.each:
+        found = replace(strategy, goal=goal).recommend(
+            history, roughness=0.0, safe=LIKELY
+        )
+        likely = [r for r in found if r.p_feasible >= LIKELY]
+        # A stable sort: equal chances keep the order of the expected cost.
+        likely.sort(key=lambda r: -r.p_best)
+        if not found:
+            return []
+        lists.append([r.point for r in likely])
+    return lists
+
+
+def _ranked_by_record(history: History, goal: Goal) -> list[Point]:
+    """Settings whose every informative trial was feasible, by their mean cost."""
+    trials: dict[Point, list[Result]] = {}
+    for result in history.results:
+        if result.status is not Status.FAILED:
+            trials.setdefault(result.point, []).append(result)
+    costs = {
+        point: _mean([goal.cost(r) or 0.0 for r in results])
+        for point, results in trials.items()
+        if all(goal.feasible(r) for r in results)
+    }
+    return sorted(costs, key=lambda point: costs[point])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
 
 
 def race(
@@ -46,7 +153,7 @@ def race(
         when the search has no model yet.
     """
     # The list follows the model: what single runs are worth, the finals measure.
-    found = strategy.recommend(_search_only(history), roughness=0.0)
+    found = strategy.recommend(search_only(history), roughness=0.0)
     listed = [r.point for r in found[:n_settings]]
     found = strategy.recommend(history, roughness=0.0)
     chances = {r.point: r.p_best for r in found}
@@ -63,14 +170,20 @@ def race(
     return tuple(chosen)
 
 
-def _search_only(history: History) -> History:
-    """The history without the finals."""
+def search_only(history: History) -> History:
+    """The history without the finals, which the search must never see.
+
+    An event that held finals alone is left out: as an empty batch it could count as
+    one in which nothing was found.
+    """
     events: list[Asked | Told] = []
     for event in history.events:
         if isinstance(event, Asked):
-            kept = tuple(p for p in event.proposals if p.seed < FIRST_SEED)
-            events.append(Asked(kept))
+            asked = tuple(p for p in event.proposals if p.seed < FIRST_SEED)
+            if asked or not event.proposals:
+                events.append(Asked(asked))
         else:
             told = tuple(r for r in event.results if r.seed < FIRST_SEED)
-            events.append(Told(told))
+            if told or not event.results:
+                events.append(Told(told))
     return History(tuple(events))

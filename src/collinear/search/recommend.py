@@ -32,7 +32,8 @@ class Recommendation:
             objective that is maximised comes with its sign changed.
         sd: Standard deviation of that expectation, same units.
         p_best: Probability of being the best of the points listed with it that keep
-            the limits with probability >= `SAFE` (of all of them, when none does).
+            the limits with probability >= `SAFE`, or what was asked for instead (of
+            all of them, when none does).
         p_feasible: Probability that its mean values keep all limits.
         n_trials: Number of its trials that taught something.
     """
@@ -52,10 +53,11 @@ def rank_measured(
     seed: int = 0,
     *,
     roughness: float = ROUGHNESS,
+    safe: float = SAFE,
 ) -> tuple[Recommendation, ...]:
     """The most promising measured points, the one to take home first.
 
-    Points that keep the limits with probability >= `SAFE` come first, by posterior
+    Points that keep the limits with probability >= `safe` come first, by posterior
     mean; then the others by that probability. A point where a trial gave no finite
     cost is no candidate.
 
@@ -65,6 +67,7 @@ def rank_measured(
         space: The grid.
         seed: Of the draws behind `Recommendation.p_best`, >= 0.
         roughness: See `_with_roughness`; 0 trusts no single run.
+        safe: Probability of keeping the limits that is enough, in (0, 1].
     """
     objective = models.objective
     grid_mean = _with_roughness(models, roughness)
@@ -75,12 +78,12 @@ def rank_measured(
     known, counts = known[sound], counts[sound]
     points = np.stack(np.unravel_index(known, shape), axis=1)
     p_feasible = models.feasibility(points)
-    risk = np.where(p_feasible >= SAFE, 0.0, 1.0 - p_feasible)
+    risk = np.where(p_feasible >= safe, 0.0, 1.0 - p_feasible)
     order = np.lexsort((grid_mean[known], risk))[:_SHORT_LIST]
     points, counts, p_feasible = points[order], counts[order], p_feasible[order]
     _, covariance = objective.posterior.moments(points)
     mean = grid_mean[known[order]]
-    p_best = _chance_of_best(mean, covariance, p_feasible >= SAFE, seed)
+    p_best = _chance_of_best(mean, covariance, p_feasible >= safe, seed)
     sd = np.sqrt(np.maximum(np.diag(covariance), 0.0)) * objective.warp.slope(mean)
     rows = zip(
         [full_point(row, space) for row in points],

@@ -57,3 +57,13 @@ def test_demo_runs_on_the_documents_grid(schema):
     demo, paper = load("demo", schema), load("jh220044", schema)
     assert demo.space == paper.space
     assert 30 <= demo.max_trials <= 40
+    assert demo.search_trials == 36  # the runs that the README shows
+
+
+def test_real_campaigns_keep_trials_for_finals(schema):
+    for name, left in (("jh220044", 339), ("poster", 521)):
+        campaign = load(name, schema)
+        assert campaign.finals_shape == (8, 3)
+        assert campaign.search_trials == left
+    assert load("demo", schema).finals_shape == (2, 2)
+    assert load("smoke", schema).finals is None

@@ -1,0 +1,246 @@
+"""Who runs in the finals, what they cost, and what their runs say."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from collinear.search import (
+    Anova,
+    Goal,
+    History,
+    Limit,
+    Proposal,
+    Result,
+    SearchSpace,
+    Status,
+    chances_of_best,
+    choose,
+    finalists,
+    finals_shape,
+    fresh_runs,
+    make_strategy,
+    paired_difference,
+    search_only,
+)
+
+GOAL = Goal("y", (Limit("rmse", 12.5),))
+SPACE = SearchSpace.from_values({"a": [0.0, 1.0, 2.0, 3.0], "b": [0.0, 1.0, 2.0]})
+
+
+def told(*trials):
+    """A history of (point, seed, y, rmse); y is None for a divergence."""
+    history = History().ask([Proposal(point, seed) for point, seed, *_ in trials])
+    return history.tell([result(*trial) for trial in trials])
+
+
+def result(point, seed, y, rmse=10.0):
+    status = Status.DIVERGED if y is None else Status.DONE
+    return Result(point, seed, status, {"y": y, "rmse": None if y is None else rmse})
+
+
+def runs(*values, goal=GOAL, rmse=10.0):
+    return fresh_runs(
+        goal, [result((), 101 + i, value, rmse) for i, value in enumerate(values)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("budget", "shape"),
+    [
+        (363, (8, 3)),  # 24 of the 54 that the share allows
+        (160, (8, 3)),
+        (100, (5, 3)),
+        (40, (2, 3)),
+        (36, (2, 2)),  # five trials: a choice comes before a third seed
+        (27, (2, 2)),
+        (20, (1, 3)),
+        (14, (1, 2)),
+        (13, (0, 0)),
+    ],
+)
+def test_shape_of_the_finals_fits_into_the_share(budget, shape):
+    settings, seeds = finals_shape(budget, 0.15, 8, 3)
+    assert (settings, seeds) == shape
+    assert settings * seeds <= 0.15 * budget
+
+
+def test_shape_never_exceeds_what_was_wanted():
+    for budget in range(80):
+        settings, seeds = finals_shape(budget, 0.5, 4, 5)
+        assert settings <= 4
+        assert seeds <= 5
+        assert settings * seeds <= budget / 2
+
+
+def line_search(goal=GOAL):
+    return make_strategy("levelled", {}, space=SPACE, goal=goal, seed=1)
+
+
+def test_line_strategies_send_their_best_feasible_settings():
+    history = told(
+        ((0, 0), 1, 5.0),
+        ((0, 1), 1, 1.0, 13.0),  # over the limit
+        ((0, 2), 1, 3.0),
+        ((1, 0), 1, None),
+        ((1, 1), 1, 4.0),
+    )
+    assert finalists(line_search(), history, 2) == [(0, 2), (1, 1)]
+    assert finalists(line_search(), history, 9) == [(0, 2), (1, 1), (0, 0)]
+
+
+def test_a_setting_with_a_diverged_repeat_is_no_finalist():
+    history = told(((0, 0), 1, 1.0), ((0, 0), 2, None), ((0, 1), 1, 2.0))
+    assert finalists(line_search(), history, 2) == [(0, 1)]
+
+
+def test_results_of_finals_change_no_finalist():
+    trials = [((0, 0), 1, 1.0), ((0, 1), 1, 2.0)]
+    before = finalists(line_search(), told(*trials), 2)
+    after = told(*trials, ((0, 0), 101, 9.0), ((0, 1), 101, 0.0))
+    assert finalists(line_search(), after, 2) == before
+    assert search_only(after) == told(*trials)
+
+
+def test_an_event_of_finals_alone_leaves_no_trace():
+    plain = told(((0, 0), 1, 1.0))
+    final = [Proposal((0, 0), 101)]
+    after = plain.ask(final).tell([result((0, 0), 101, 2.0)])
+    assert search_only(after) == plain
+
+
+def test_nobody_is_a_finalist_when_no_setting_kept_the_limits():
+    history = told(*[((i, j), 1, 1.0 + i, 99.0) for i in range(4) for j in range(3)])
+    assert finalists(line_search(), history, 8) == []
+    assert finalists(Anova(SPACE, GOAL), history, 8) == []
+
+
+def test_limits_take_turns():
+    goal = Goal("y", (Limit("rmse", 16.0, (11.5, 12.5)),))
+    history = told(
+        ((0, 0), 1, 5.0, 11.0),
+        ((0, 1), 1, 4.0, 12.0),
+        ((0, 2), 1, 3.0, 15.0),
+        ((1, 0), 1, 6.0, 11.0),
+    )
+    order = [(0, 0), (0, 1), (0, 2), (1, 0)]
+    assert finalists(line_search(goal), history, 8) == order
+
+
+def noisy_history(seed=0):
+    rng = np.random.default_rng(seed)
+    trials = [
+        ((i, j), repeat, (i - 2) ** 2 + (j - 1) ** 2 + 0.3 * rng.normal(), 10.0 + i)
+        for i in range(4)
+        for j in range(3)
+        for repeat in (1, 2)
+    ]
+    return told(*trials)
+
+
+def test_anova_sends_the_likely_best_and_the_best_record():
+    strategy, history = Anova(SPACE, GOAL), noisy_history()
+    found = finalists(strategy, history, 4)
+    assert len(set(found)) == 4
+    ranked = strategy.recommend(history, roughness=0.0, safe=0.5)
+    likely = sorted(ranked, key=lambda r: -r.p_best)
+    assert found[0] == likely[0].point
+    assert history.incumbent(GOAL).point in found[:2]
+    chances = {r.point: r.p_feasible for r in ranked}
+    assert all(chances[p] >= 0.5 for p in found)
+    assert found == finalists(strategy, history, 4)
+    assert finalists(strategy, history, 2) == found[:2]
+
+
+def test_anova_without_a_model_goes_by_the_record():
+    history = told(((0, 0), 1, 2.0), ((3, 2), 1, 1.0))
+    assert finalists(Anova(SPACE, GOAL), history, 8) == [(3, 2), (0, 0)]
+
+
+def test_summary_against_hand_computed_numbers():
+    found = fresh_runs(
+        GOAL,
+        [
+            result((), 101, 1.0, 12.0),
+            result((), 102, 3.0, 12.9),
+            result((), 103, 2.0, 12.3),
+        ],
+    )
+    assert (found.n, found.mean, found.sd, found.kept) == (3, 2.0, 1.0, 2)
+    assert found.values["rmse"] == pytest.approx(12.4)
+    assert found.feasible  # by the mean
+    assert found.sound
+
+
+def test_mean_over_a_limit_is_not_feasible():
+    found = runs(1.0, 1.0, rmse=12.6)
+    assert not found.feasible
+    assert choose([found, runs(5.0, 5.0)]) == 1
+
+
+def test_a_diverged_run_disqualifies_and_a_failed_one_is_left_out():
+    assert not runs(1.0, None, 1.0).sound
+    failed = Result((), 103, Status.FAILED, {"y": None, "rmse": None})
+    values = [result((), 101, 1.0), result((), 102, 2.0)]
+    assert fresh_runs(GOAL, [*values, failed]).sound
+    assert not fresh_runs(GOAL, [values[0], failed]).sound
+    assert fresh_runs(GOAL, values[:1]).sound  # when no more were wanted
+    assert choose([runs(None), runs(None, 1.0)]) is None
+    assert choose([]) is None
+
+
+def test_choice_is_the_lowest_mean_and_the_first_on_a_tie():
+    assert choose([runs(2.0, 3.0), runs(1.0, 2.0), runs(2.0, 1.0)]) == 1
+    goal = Goal("y", lower_is_better=False)
+    pair = [runs(2.0, 3.0, goal=goal), runs(1.0, 2.0, goal=goal)]
+    assert pair[0].mean == 2.5
+    assert choose(pair) == 0
+
+
+def test_paired_difference_is_that_of_scipy():
+    ours, theirs = [2.0, 2.4, 1.9, 2.2], [2.5, 2.6, 2.6, 2.3]
+    found = paired_difference(GOAL, runs(*ours), runs(*theirs))
+    expected = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
+    assert found.n == 4
+    assert found.mean == pytest.approx(-0.375)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_difference_uses_the_seeds_that_both_have():
+    ours = fresh_runs(GOAL, [result((), s, y) for s, y in ((101, 1.0), (103, 2.0))])
+    theirs = fresh_runs(GOAL, [result((), s, y) for s, y in ((102, 7.0), (103, 5.0))])
+    found = paired_difference(GOAL, ours, theirs)
+    assert (found.mean, found.low, found.high, found.n) == (-3.0, None, None, 1)
+    assert paired_difference(GOAL, ours, runs(None)) is None
+
+
+def test_difference_of_a_maximised_objective_keeps_its_sign():
+    goal = Goal("y", lower_is_better=False)
+    ours, theirs = runs(3.0, 3.5, goal=goal), runs(1.0, 1.5, goal=goal)
+    assert paired_difference(goal, ours, theirs).mean == 2.0
+
+
+def test_chance_of_two_settings_is_that_of_students_t():
+    """With two settings under n seeds it is the paired t test."""
+    ours, theirs = [2.0, 2.4, 1.9, 2.2], [2.1, 2.3, 2.4, 2.3]
+    found = chances_of_best([runs(*ours), runs(*theirs)], seed=3)
+    expected = stats.ttest_rel(ours, theirs, alternative="less").pvalue
+    assert found[0] == pytest.approx(1.0 - expected, abs=0.01)
+    assert sum(found) == pytest.approx(1.0)
+    assert found == chances_of_best([runs(*ours), runs(*theirs)], seed=3)
+
+
+def test_chances_with_a_missing_run_and_a_setting_over_the_limit():
+    failed = Result((), 103, Status.FAILED, {"y": None, "rmse": None})
+    uneven = fresh_runs(GOAL, [result((), 101, 2.0), result((), 102, 2.6), failed])
+    over = runs(0.1, 0.2, 0.3, rmse=13.0)
+    found = chances_of_best([uneven, over, runs(2.5, 2.9, 2.7)])
+    assert found[1] == 0.0
+    assert found[0] > 0.5
+    assert sum(found) == pytest.approx(1.0)
+
+
+def test_chances_without_noise_and_without_repeats():
+    assert chances_of_best([runs(1.0, 1.0), runs(2.0, 2.0)]) == [1.0, 0.0]
+    assert chances_of_best([runs(1.0), runs(2.0)]) is None  # one run each tells nothing
+    assert chances_of_best([runs(1.0, 2.0)]) == [1.0]
+    assert chances_of_best([runs(1.0, 2.0, rmse=99.0)]) is None
