@@ -77,6 +77,8 @@ def test_finals_on_fresh_seeds_killed_repeated_and_reopened(workspace, with_fina
     assert estimate["best"]["values"]["niqe"] == winner["mean"]
     assert winner["difference"]["n"] == 1
     assert (winner["sound"], other["sound"]) == (True, False)
+    broken = read_json(results / "trials/conventional/seed102/score.json")
+    assert "broken on purpose" in broken["reason"]
     assert "<h2>Finals</h2>" in (results / "report/index.html").read_text()
     assert (results / "report/finals.svg").exists()
     assert "finals: niqe" in done.stderr

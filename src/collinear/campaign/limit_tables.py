@@ -43,7 +43,6 @@ def limits_section(campaign: Campaign, estimate: Mapping[str, Any]) -> str:
     made = "one training each"
     if estimate.get("finals"):
         made = "means of the fresh runs of the finals"
-        note = ""
     return f"""<h2>Several limits on {value}</h2>
 <p>The best setting within each limit, {made}.</p>
 {note}{limits}

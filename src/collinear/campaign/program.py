@@ -26,6 +26,7 @@ from collinear.search import Status
 
 # Attempts that run the program; one more only records that it failed.
 REAL_ATTEMPTS = 3
+_TAIL, _LINE = 4096, 200  # bytes of a log that are read, characters that are kept
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -128,7 +129,10 @@ def check_outcome(path: Path) -> dict[str, Any]:
 
 
 def _record_failure(stage: Stage) -> None:
-    reason = f"the program failed in {REAL_ATTEMPTS} attempts; see {stage.log}"
+    # Snakemake empties the log before each attempt; the clocks kept what it said.
+    messages = [a["message"] for a in read_attempts(stage.work) if a.get("message")]
+    said = f", last with {messages[-1]!r}" if messages else ""
+    reason = f"the program failed in {REAL_ATTEMPTS} attempts{said}; see {stage.log}"
     write_json(stage.result, {"status": Status.FAILED.value, "reason": reason})
 
 
@@ -191,14 +195,27 @@ def _forward(process: subprocess.Popen[bytes]) -> Any:
 
 def _record_attempt(stage: Stage, started: float, code: int) -> None:
     """Clocks stay out of the journal: two equal histories may differ in them."""
-    record = {
+    record: dict[str, Any] = {
         "started": started,
         "ended": time.time(),
         "exit_code": code,
         "host": socket.gethostname(),
     }
+    if code != 0:
+        record["message"] = last_line(stage.log)
     with open(stage.work / "attempts.jsonl", "a", encoding="utf-8") as stream:
         stream.write(json.dumps(record) + "\n")
+
+
+def last_line(path: Path) -> str | None:
+    """The last line with text of a log, shortened; None without one."""
+    if not path.exists():
+        return None
+    with open(path, "rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _TAIL))
+        text = stream.read().decode("utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:_LINE] if lines else None
 
 
 def read_attempts(work: Path) -> list[dict[str, Any]]:

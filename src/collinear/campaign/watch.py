@@ -1,0 +1,105 @@
+"""What `status` prints below its line: hours, trials at work, failures; and a loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from collinear.campaign.clocks import read_jobs
+from collinear.campaign.config import Campaign
+from collinear.campaign.program import REAL_ATTEMPTS, read_attempts
+from collinear.campaign.status import (
+    CampaignStatus,
+    describe_time,
+    read_status,
+    status_line,
+)
+
+_SHOWN = 10  # failures; a broken program would fill the screen
+_CLEAR = "\x1b[2J\x1b[H"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A trial whose last attempt failed.
+
+    Attributes:
+        trial: Folder of the trial, ``{point}/seed{n}``.
+        attempts: Number of attempts that failed.
+        message: Last line that the program printed in the last of them, or None.
+    """
+
+    trial: str
+    attempts: int
+    message: str | None
+
+
+def read_failures(root: Path) -> list[Failure]:
+    """The trials whose last attempt failed, the latest first."""
+    found = []
+    for work in (root / "trials").glob("*/seed*/work"):
+        attempts = read_attempts(work)
+        if attempts and attempts[-1]["exit_code"] != 0:
+            failed = sum(1 for attempt in attempts if attempt["exit_code"] != 0)
+            trial = f"{work.parent.parent.name}/{work.parent.name}"
+            failure = Failure(trial, failed, attempts[-1].get("message"))
+            found.append((attempts[-1]["ended"], failure))
+    return [failure for _, failure in sorted(found, key=lambda f: (-f[0], f[1].trial))]
+
+
+def details(status: CampaignStatus, root: Path) -> list[str]:
+    """Lines on the hours of training, the trials at work, and the failures."""
+    jobs = read_jobs(root)
+    used = sum(job.seconds for job in jobs)
+    line = f"{used / 3600:.3g} GPU hours of trainings used"
+    if status.finished:
+        line += ", none left"
+    elif status.told:
+        left = max(0, status.campaign.max_trials - status.told)
+        line += f", at most {used / status.told * left / 3600:.3g} left at this rate"
+    lines = [line]
+    begun = [path.parent for path in root.glob("trials/*/seed*/work/settings.json")]
+    open_ones = sum(1 for work in begun if not (work / "metrics.json").exists())
+    if open_ones:
+        lines.append(f"{open_ones} trainings begun and not ended")
+    failures = read_failures(root)
+    for failure in failures[:_SHOWN]:
+        said = failure.message or "it printed nothing"
+        count = f"{failure.attempts} of {REAL_ATTEMPTS} attempts failed"
+        lines.append(f"{failure.trial}: {count}: {said}")
+    if len(failures) > _SHOWN:
+        lines.append(f"and {len(failures) - _SHOWN} more")
+    return lines
+
+
+def watch(
+    campaign: Campaign,
+    root: Path,
+    seconds: float,
+    stream: TextIO,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Prints the status every few seconds until the campaign has finished.
+
+    Args:
+        campaign: The campaign.
+        root: Its folder.
+        seconds: Time between two looks.
+        stream: Where it goes; a terminal is cleared before each look.
+        sleep: Waits that long.
+    """
+    while True:
+        status = read_status(campaign, root)
+        if stream.isatty():
+            stream.write(_CLEAR)
+        stream.write("\n".join([status_line(status), *details(status, root)]) + "\n")
+        if not status.finished:
+            wait = describe_time(seconds)
+            stream.write(f"(looking again every {wait}; Ctrl-C ends the watch only)\n")
+        stream.flush()
+        if status.finished:
+            return
+        sleep(seconds)

@@ -1,0 +1,100 @@
+"""What `status` says besides its line, and the watch."""
+
+import io
+import json
+
+import pytest
+import yaml
+
+from collinear.campaign.__main__ import main
+from collinear.campaign.files import write_json
+from collinear.campaign.journal import Step
+from collinear.campaign.program import last_line
+from collinear.campaign.status import read_status
+from collinear.campaign.steps import journal_of
+from collinear.campaign.watch import Failure, details, read_failures, watch
+from collinear.search import Proposal, Result, Status
+
+
+def attempt(root, trial, started, hours, code=0, message=None):
+    work = root / "trials" / trial / "work"
+    write_json(work / "settings.json", {})
+    record = {"started": started, "ended": started + 3600 * hours, "exit_code": code}
+    if message is not None:
+        record["message"] = message
+    with open(work / "attempts.jsonl", "a") as stream:
+        stream.write(json.dumps(record) + "\n")
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two trials told of five, one in trouble, one at work."""
+    folder = tmp_path / "small"
+    write_json(folder / "settings.json", {})
+    journal = journal_of(folder)
+    points = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    journal.record_asked(Step("lane00", 0), [Proposal(p) for p in points])
+    told = [Result(p, 1, Status.DONE, {"niqe": 5.0, "rmse": 9.0}) for p in points[:2]]
+    journal.record_told(Step("lane00", 0), told, "scoring")
+    for number, point in enumerate(["0-0", "0-1"]):
+        attempt(folder, f"{point}/seed1", 3600.0 * number, 2.0)
+        write_json(folder / f"trials/{point}/seed1/work/metrics.json", {})
+    attempt(folder, "1-0/seed1", 0.0, 0.5, 1, "no space left on device")
+    attempt(folder, "1-0/seed1", 7200.0, 0.5, 137, "out of memory")
+    write_json(folder / "trials/1-1/seed1/work/settings.json", {})
+    return folder
+
+
+def test_hours_and_failures_are_told(campaign, root):
+    lines = details(read_status(campaign, root), root)
+    assert lines == [
+        "5 GPU hours of trainings used, at most 7.5 left at this rate",
+        "2 trainings begun and not ended",
+        "1-0/seed1: 2 of 3 attempts failed: out of memory",
+    ]
+
+
+def test_a_trial_that_recovered_is_no_failure(root):
+    attempt(root, "1-0/seed1", 9000.0, 1.0)
+    assert read_failures(root) == []
+
+
+def test_many_failures_are_cut_short(campaign, root):
+    for number in range(15):
+        attempt(root, f"2-{number}/seed1", 9000.0 + number, 0.1, 1)
+    assert read_failures(root)[0] == Failure("2-14/seed1", 1, None)
+    lines = details(read_status(campaign, root), root)
+    assert lines[2] == "2-14/seed1: 1 of 3 attempts failed: it printed nothing"
+    assert lines[-1] == "and 6 more"
+
+
+def test_watch_looks_until_the_campaign_has_finished(campaign, root, monkeypatch):
+    waits, stream = [], io.StringIO()
+    looks = iter([False, False, True])
+    monkeypatch.setattr(
+        "collinear.campaign.status._is_finished", lambda *_: next(looks)
+    )
+    watch(campaign, root, 7.0, stream, waits.append)
+    assert waits == [7.0, 7.0]
+    assert stream.getvalue().count("small: 2 of at most 5 trials") == 3
+    assert "\x1b" not in stream.getvalue()  # no terminal
+
+
+def test_command_line(settings, root, tmp_path, capsys):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    results = ["--results", str(tmp_path)]
+    assert main(["status", str(path), *results]) == 0
+    assert "1-0/seed1: 2 of 3 attempts failed" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["status", str(path), *results, "--watch", "0"])
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [("", None), (" \n\n", None), ("a\nb \n\n", "b"), ("x" * 9000, "x" * 200)],
+)
+def test_last_line_of_a_log(tmp_path, text, last):
+    (tmp_path / "log").write_text(text)
+    assert last_line(tmp_path / "log") == last
+    assert last_line(tmp_path / "absent") is None
