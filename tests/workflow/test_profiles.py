@@ -67,3 +67,12 @@ def test_default_profile_holds_nothing_of_one_machine():
     machine = {"cores", "jobs", "resources", "executor", "default-resources"}
     assert not machine & set(profile("default"))
     assert profile("default")["rerun-triggers"] == ["mtime", "params", "input"]
+
+
+def test_a_repeated_training_asks_slurm_for_more():
+    """The first attempt's numbers are those of the dry run above."""
+    wanted = profile("slurm")["set-resources"]["finetune"]
+    for name, first in (("runtime", 900), ("mem_mb", 16000)):
+        names = {"__builtins__": {}, "min": min}
+        asked = [eval(wanted[name], names, {"attempt": n}) for n in (1, 2, 3, 4)]
+        assert asked == [first, 1.5 * first, 2 * first, 2 * first]

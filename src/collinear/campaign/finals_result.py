@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from collinear.campaign.config import Campaign
 from collinear.campaign.finals import finals_note
-from collinear.campaign.journal import FINALS, Journal
+from collinear.campaign.journal import FINALS, Journal, Step
 from collinear.campaign.trials import conventional_trial, point_name
 from collinear.search import (
     FIRST_SEED,
@@ -154,6 +154,8 @@ def finals_estimate(campaign: Campaign, journal: Journal) -> FinalsEstimate | No
     """What the fresh runs say so far; None for a campaign without finals."""
     if campaign.finals is None:
         return None
+    if journal.asked(Step(FINALS, 0)) is None:  # most looks: spares reading it all
+        return FinalsEstimate((), (), None, None, None, CHANCE_BY)
     history, goal = journal.history(), campaign.goal
     fresh: dict[Point, list[Result]] = {}
     for proposal in history.proposals:
