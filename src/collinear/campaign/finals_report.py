@@ -27,7 +27,7 @@ from collinear.search.fresh_runs import CONFIDENCE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_CONTROL = "conventional"
+_CONTROL, _LOST = "conventional", "without a value"
 _TALLEST = 5.0  # inches
 
 
@@ -44,6 +44,8 @@ def finals_table(campaign: Campaign, finals: Mapping[str, Any]) -> pd.DataFrame:
     if finals["conventional"]:
         rows.append(_row(campaign, finals["conventional"]) | {"setting": _CONTROL})
     columns = list(dict.fromkeys(name for row in rows for name in row))
+    if rows and not any(row[_LOST] for row in rows):
+        columns.remove(_LOST)
     shown = [[_text(row.get(name)) for name in columns] for row in rows]
     return pd.DataFrame(shown, columns=columns)
 
@@ -75,7 +77,7 @@ def _row(campaign: Campaign, finalist: Mapping[str, Any]) -> dict[str, Any]:
         cells["within limits"] = "yes" if finalist["feasible"] else "no"
         cells["runs within"] = f"{finalist['kept']} of {finalist['n']}"
     others = [r["status"] for r in finalist["runs"] if r["status"] != Status.DONE]
-    cells["without a value"] = ", ".join(others)
+    cells[_LOST] = ", ".join(others)
     return cells
 
 
@@ -148,9 +150,10 @@ def _limits_list(finals: Mapping[str, Any]) -> str:
         if entry["point"] is None:
             text += "no finalist"
         else:
-            text += f"{entry['point']}, {entry['kept']} runs within the limit"
+            kept = f"{entry['kept']} of {entry['n']}"
+            text += f"{entry['point']}, {kept} runs within the limit"
             if entry["p_best"] is not None:
-                text += f", P(best) {entry['p_best']:.2f}"
+                text += f", P(best of those within) {entry['p_best']:.2f}"
             gap = entry["difference"]
             if gap:
                 text += f", minus conventional {gap['mean']:+.4g}"

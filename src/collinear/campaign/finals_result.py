@@ -109,7 +109,8 @@ class Chosen:
         maximum: The limit.
         point: The best finalist within it, or None.
         p_best: Its probability of being the best within it, or None.
-        kept: How many of its runs kept the limits.
+        n: Number of its fresh runs with a value.
+        kept: How many of them kept the limits.
         difference: Its paired difference to the conventional setting, or None.
     """
 
@@ -117,7 +118,8 @@ class Chosen:
     maximum: float
     point: str | None
     p_best: float | None = None
-    kept: int | None = None
+    n: int = 0
+    kept: int = 0
     difference: Difference | None = None
 
 
@@ -290,6 +292,7 @@ def _each_limit(
                 maximum,
                 point_name(told[best][0]),
                 p_best=chances[best] if chances else None,
+                n=runs[best].n,
                 kept=runs[best].kept,
                 difference=paired_difference(goal, runs[best], theirs)
                 if theirs

@@ -301,7 +301,7 @@ def test_several_limits_share_the_finals(make, tmp_path):
     ]
     write_report(campaign, tmp_path, estimate)
     page = (tmp_path / "report/index.html").read_text()
-    assert "rmse &lt;= 10: 0-1, 2 runs within the limit" in page
+    assert "rmse &lt;= 10: 0-1, 2 of 2 runs within the limit" in page
     assert "means of the fresh runs" in page
 
 
