@@ -335,8 +335,15 @@ def _stop_rules(section: Mapping[str, float]) -> StopRules:
 
 
 def _finals(section: bool | Mapping[str, Any]) -> Finals | None:
-    finals = Finals(**section) if isinstance(section, Mapping) else Finals()
-    return finals if section is not False and finals.share > 0 else None
+    if section is False:
+        return None
+    given = section if isinstance(section, Mapping) else {}
+    finals = Finals(
+        float(given.get("share", SHARE)),
+        int(given.get("settings", N_SETTINGS)),  # YAML may write 8.0
+        int(given.get("seeds", N_SEEDS)),
+    )
+    return finals if finals.share > 0 else None
 
 
 def _check_finals(campaign: Campaign) -> None:

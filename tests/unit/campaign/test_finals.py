@@ -83,6 +83,10 @@ def test_defaults_are_those_of_the_documentation(make_campaign):
         assert campaign.search_trials == 339
 
 
+def test_whole_numbers_may_have_a_decimal_point(make):
+    assert make(finals=TWO_BY_TWO | {"settings": 2.0, "seeds": 2.0}) == make()
+
+
 def test_digest_follows_finals_and_the_control_that_they_run(make, make_campaign):
     plain = search_digest(make())
     assert plain != search_digest(make(finals=False))
@@ -97,7 +101,7 @@ def test_digest_follows_finals_and_the_control_that_they_run(make, make_campaign
         ({"share": -0.1}, "finals"),
         ({"seeds": 0}, "finals"),
         ({"settings": 0}, "finals"),
-        ({"runs": 3}, "finals"),
+        ({"seed": 3}, "finals: unknown key 'seed'; did you mean 'seeds'"),
         ("yes", "finals"),
         ({"share": 0.1}, "at least two trials, but share 0.1 of max_trials 9"),
     ],
