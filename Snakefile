@@ -1,5 +1,5 @@
 # A tuning campaign: pretrain once, then candidates -> finetune -> score -> update, in
-# lanes, until the search ends; then the decision and the report.
+# lanes, until the search ends; then the finals, the decision and the report.
 #
 #   snakemake --profile profiles/local --configfile config/demo.yaml
 #
