@@ -29,7 +29,10 @@ from collinear.search import (
     search_only,
 )
 
-CHANCE_BY = "posterior of the means under normal noise that all finalists share"
+CHANCE_BY = (
+    "posterior of the means, which scatter around a common value, under normal noise "
+    "that all finalists share"
+)
 
 
 @dataclass(frozen=True)
