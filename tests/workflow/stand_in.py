@@ -2,7 +2,8 @@
 
 It honours the contract of docs/application.md with a formula in place of a training,
 so that whole campaigns run in seconds. Settings: `seconds` (of one training),
-`noise`, and the lists `broken` and `diverging` of values of the first axis.
+`first_seconds` (of a trial's first attempt), `noise`, and the lists `broken` and
+`diverging` of values of the first axis.
 """
 
 import argparse
@@ -28,7 +29,10 @@ def train(config, out, stage):
     if first in settings.get("broken", []):
         sys.exit("broken on purpose")
     (out / "curve.tsv").write_text("epoch\tloss\n1\t0.5\n")
-    time.sleep(settings.get("seconds", 0))
+    seconds = settings.get("seconds", 0)
+    if stage == "finetune" and len((out / "starts.txt").read_text().split()) == 1:
+        seconds = settings.get("first_seconds", seconds)
+    time.sleep(seconds)
     if first in settings.get("diverging", []):
         write_json(out / "metrics.json", {"status": "diverged", "reason": "NaN loss"})
         return
