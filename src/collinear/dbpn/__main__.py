@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from collinear.dbpn.config import STAGES, Settings, warnings_of
+from collinear.dbpn.config import NORMALISATIONS, STAGES, Settings, warnings_of
 from collinear.dbpn.data import IMAGE_ERRORS, list_images
 from collinear.dbpn.request import read_request
 from collinear.dbpn.scoring import check_model_file
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "score": _score,
         "upscale": _upscale,
         "illustrate": _illustrate,
+        "convert": _convert,
     }
     run = commands.get(options.command, _train)
     try:
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
-        if name != "upscale":
+        if name not in ("upscale", "convert"):
             command.add_argument("--config", type=Path, required=True)
         return command
 
@@ -97,6 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--image", help="name of an evaluation image")
     command.add_argument("--out", type=Path, required=True)
+    command = add("convert", "rewrite weights, also from and to the authors' names")
+    command.add_argument("--weights", type=Path, required=True)
+    command.add_argument(
+        "--out", type=Path, required=True, help=".pt, .safetensors, .reference.pth"
+    )
+    command.add_argument("--residual", choices=("yes", "no"))
+    command.add_argument("--normalisation", choices=NORMALISATIONS)
     return parser
 
 
@@ -160,6 +168,19 @@ def _upscale(options: argparse.Namespace) -> int:
     from collinear.dbpn.commands import run_upscale
 
     run_upscale(init=options.init, image=options.image, out=options.out)
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from collinear.dbpn.convert import run_convert
+
+    residual = None if options.residual is None else options.residual == "yes"
+    run_convert(
+        options.weights,
+        options.out,
+        residual=residual,
+        normalisation=options.normalisation,
+    )
     return 0
 
 

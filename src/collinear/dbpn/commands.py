@@ -19,14 +19,11 @@ from typing import Any
 
 import torch
 
+from collinear.dbpn.acceleration import usable
 from collinear.dbpn.config import Settings, as_json, warnings_of
 from collinear.dbpn.data import data_digest, list_images, load_pairs
-from collinear.dbpn.device import (
-    choose_device,
-    peak_memory_mb,
-    with_usable_precision,
-)
-from collinear.dbpn.files import write_json, write_text
+from collinear.dbpn.device import choose_device, keep_freed_memory, peak_memory_mb
+from collinear.dbpn.files import make_folder, write_json, write_text
 from collinear.dbpn.infer import upscale
 from collinear.dbpn.pixels import NonFiniteError
 from collinear.dbpn.scoring import load_ma_model, score_images, score_record
@@ -78,7 +75,7 @@ def run_stage(
     if stage == "finetune" and init is None:
         raise ConfigError("finetune needs --init, the pretrained weights")
     device = choose_device(settings)
-    settings = with_usable_precision(settings, device)
+    settings = usable(settings, device)
     start = load_weights(init) if init else None
     if start is not None and init is not None:
         check_architecture(start, settings.scale, settings.model, init)
@@ -91,6 +88,7 @@ def run_stage(
         return True
     for warning in warnings_of(settings):
         _log.warning(warning)
+    keep_freed_memory()
     pairs = load_or_keep_pairs(files, settings.scale, settings.data.cache)
     trainer = Trainer(Task(stage, settings, seed, pairs, digest, start), device)
     if (out / STATE).exists():
@@ -123,22 +121,6 @@ def is_finished(out: Path, identity: Mapping[str, Any]) -> bool:
         ) from error
     check_identity(path, found, identity)
     return True
-
-
-def make_folder(out: Path) -> None:
-    """Make the folder of results.
-
-    Raises:
-        ConfigError: It cannot be made or written.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(out / ".writable", "")
-        (out / ".writable").unlink()
-    except OSError as error:
-        raise ConfigError(
-            f"--out {out}: cannot be written ({error.strerror})"
-        ) from error
 
 
 def run_score(settings: Settings, *, init: Path, out: Path) -> SetScore | None:

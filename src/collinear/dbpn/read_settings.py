@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from collinear.dbpn.config import (
+    AUGMENTATIONS,
+    COMPILE,
+    LOSSES,
+    NORMALISATIONS,
     SCALES,
     STAGES,
     TAPS,
@@ -74,6 +78,8 @@ def load_settings(
         scoring=_read_scoring(score),
         device=top.choice("device", ("auto", "cpu", "cuda"), "auto"),
         precision=top.choice("precision", ("fp32", "bf16"), "fp32"),
+        channels_last=top.flag("channels_last", False),
+        compile=top.choice("compile", COMPILE, "none"),
         max_rmse=_read_abort(top.section("abort")),
         save_every=top.integer("save_every", 500),
         threads=Section({"threads": threads}).integer("threads"),
@@ -96,6 +102,7 @@ def _read_model(section: Section) -> ModelSettings:
         feat=section.integer("feat", default.feat),
         residual=section.flag("residual", default.residual),
         chain=section.integer("chain", default.chain, least=2),
+        normalisation=section.choice("normalisation", NORMALISATIONS, "imagenet"),
     )
     section.finish()
     return model
@@ -192,6 +199,9 @@ def _read_pretrain(section: Section) -> StageSettings:
         w_mse=section.number("w_mse", 1.0, above=0),
         decay_at=section.numbers("decay_at", (0.5,)),
         decay_factor=section.number("decay_factor", 0.1, above=0),
+        ema=section.number("ema", 0.0, least=0, below=1),
+        zero_start=section.flag("zero_start", True),
+        **_read_shared(section),
     )
     section.finish()
     return stage
@@ -213,6 +223,8 @@ def _read_finetune(section: Section) -> StageSettings:
         decay_at=section.numbers("decay_at", (0.5,)),
         decay_factor=section.number("decay_factor", 0.1, above=0),
         ema=section.number("ema", 0.0, least=0, below=1),
+        gram=section.choice("gram", ("image", "minibatch"), "image"),
+        **_read_shared(section),
         discriminator=DiscriminatorSettings(
             base=discriminator.integer("base", 64),
             head=discriminator.choice("head", ("dense", "gap"), "dense"),
@@ -221,6 +233,14 @@ def _read_finetune(section: Section) -> StageSettings:
     discriminator.finish()
     section.finish()
     return stage
+
+
+def _read_shared(section: Section) -> dict[str, Any]:
+    return {
+        "loss": section.choice("loss", LOSSES, "mse"),
+        "accumulate": section.integer("accumulate", 1),
+        "augment": section.choice("augment", tuple(AUGMENTATIONS), "square"),
+    }
 
 
 def _with_params(section: Section, params: Mapping[str, Any]) -> Section:
@@ -281,6 +301,17 @@ def _check_stage(name: str, stage: StageSettings, settings: Settings) -> None:
     """Check what two keys of a stage mean together."""
     if all(getattr(stage, weight) == 0 for weight in _WEIGHTS):
         raise ConfigError(f"{name}: {', '.join(_WEIGHTS)} must not all be 0")
+    if stage.minibatch % stage.accumulate:
+        raise ConfigError(
+            f"{name}.minibatch must be a multiple of {name}.accumulate, but got "
+            f"{stage.minibatch} and {stage.accumulate}"
+        )
+    if stage.accumulate > 1 and stage.gram == "minibatch":
+        raise ConfigError(
+            f"{name}.gram: minibatch needs the whole minibatch at once, but "
+            f"{name}.accumulate is {stage.accumulate}; use gram: image, or "
+            "accumulate: 1"
+        )
     size = stage.patch * settings.scale
     found = f"{name}.patch {stage.patch} times scale {settings.scale} gives {size}"
     dense = stage.discriminator.head == "dense"

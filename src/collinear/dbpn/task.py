@@ -57,6 +57,10 @@ def identity_of(
         "threads": settings.threads,
         "max_rmse": settings.max_rmse,
     }
+    for name in ("channels_last", "compile"):
+        # Younger than the first digests: at its default a key is left out.
+        if getattr(settings, name) != getattr(Settings, name):
+            recipe[name] = getattr(settings, name)
     return {
         "stage": stage,
         "seed": seed,
