@@ -89,7 +89,9 @@ def run_stage(
     for warning in warnings_of(settings):
         _log.warning(warning)
     keep_freed_memory()
-    pairs = load_or_keep_pairs(files, settings.scale, settings.data.cache)
+    pairs = load_or_keep_pairs(
+        files, settings.scale, settings.data.cache, settings.data.store
+    )
     trainer = Trainer(Task(stage, settings, seed, pairs, digest, start), device)
     if (out / STATE).exists():
         trainer.restore(load_state(out / STATE, identity))

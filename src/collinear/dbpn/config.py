@@ -60,27 +60,30 @@ class DataSettings:
 
     Attributes:
         source: "builtin" (photographs of installed packages) or "folder".
-        train: Folder of originals, or names of builtin photographs; None: the default.
-        evaluation: The images that are scored: a folder of originals, or names of
+        train: A folder of originals or several, or names of builtin photographs; None:
+            the default.
+        evaluation: The images that are scored: folders of originals, or names of
             builtin photographs; None: the default of `source` builtin.
         cache: Folder where decoded training images are kept between runs.
         store: Where they are during a training: "ram", "map" (mapped from `cache`),
             "device" (the GPU's memory), or "auto": the GPU if they fit, else mapped
             with a cache and in memory without. No number depends on it.
-        evaluation_lq: As `train_lq` for the images that are scored.
-        train_lq: Folder of low resolution images; None: made from the originals.
+        train_lq: Folders of low resolution images; none: made from the originals.
         template: Their names, `{}` standing for the original's; None: `{}` or
             `{}x` and the scale, whichever is there.
+        evaluation_lq: As `train_lq`, of the images that are scored.
+        evaluation_template: As `template`.
     """
 
     source: str = "builtin"
-    train: Path | tuple[str, ...] | None = None
-    evaluation: Path | tuple[str, ...] | None = None
+    train: Path | tuple[str | Path, ...] | None = None
+    evaluation: Path | tuple[str | Path, ...] | None = None
     cache: Path | None = None
     store: str = "auto"
-    train_lq: Path | None = None
-    evaluation_lq: Path | None = None
+    train_lq: tuple[Path, ...] = ()
     template: str | None = None
+    evaluation_lq: tuple[Path, ...] = ()
+    evaluation_template: str | None = None
 
 
 @dataclass(frozen=True)

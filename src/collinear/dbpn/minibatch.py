@@ -16,9 +16,9 @@ from torch import Tensor
 
 from collinear.dbpn.data import ImagePair
 from collinear.dbpn.patches import ORIENTATIONS, Patch
-from collinear.dbpn.pixels import as_tensor
 
 _log = logging.getLogger(__name__)
+_TURNS = 4
 _RESIDENT_SHARE = 0.5
 """Share of the free memory of a GPU that images may fill; the rest is for training."""
 
@@ -60,16 +60,18 @@ class PatchSource:
 
     def _slice(self, patches: Sequence[Patch], kind: int, side: int) -> Tensor:
         factor = self._factors[kind]
-        crops = []
-        for patch in patches:
-            top, left, size = (n * factor for n in (patch.top, patch.left, side))
-            image = self._images[patch.image][kind]
-            crop = as_tensor(image[top : top + size, left : left + size])
-            crops.append(oriented(crop, patch.orientation))
-        stacked = torch.stack(crops)
+        size = side * factor
+        batch = np.empty((len(patches), size, size, 3), np.uint8)
+        for at, patch in enumerate(patches):
+            top, left = patch.top * factor, patch.left * factor
+            crop = self._images[patch.image][kind][top : top + size, left : left + size]
+            turned = np.rot90(crop, patch.orientation % _TURNS)
+            mirrored = patch.orientation >= _TURNS
+            batch[at] = turned[:, ::-1] if mirrored else turned
+        found = torch.from_numpy(batch).permute(0, 3, 1, 2)
         if self._device.type == "cpu":
-            return stacked
-        return stacked.pin_memory().to(self._device, non_blocking=True)
+            return found
+        return found.pin_memory().to(self._device, non_blocking=True)
 
     def _gather(self, patches: Sequence[Patch], kind: int, side: int) -> Tensor:
         factor = self._factors[kind]
@@ -127,8 +129,8 @@ def choose_resident(
 
 def oriented(image: Tensor, orientation: int) -> Tensor:
     """Turn and mirror (c, h, h): 0 to 3 quarter turns, 4 to 7 the same mirrored."""
-    turned = torch.rot90(image, orientation % 4, (1, 2))
-    return turned.flip(2) if orientation >= 4 else turned
+    turned = torch.rot90(image, orientation % _TURNS, (1, 2))
+    return turned.flip(2) if orientation >= _TURNS else turned
 
 
 def _flatten(images: Sequence[np.ndarray], device: torch.device) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from collinear.dbpn.builtin import BUILTIN
 from collinear.dbpn.config import (
     AUGMENTATIONS,
     COMPILE,
@@ -13,6 +14,7 @@ from collinear.dbpn.config import (
     NORMALISATIONS,
     SCALES,
     STAGES,
+    STORES,
     TAPS,
     DataSettings,
     DiscriminatorSettings,
@@ -22,6 +24,7 @@ from collinear.dbpn.config import (
     Settings,
     StageSettings,
 )
+from collinear.dbpn.folders import PLACE
 from collinear.dbpn.section import ConfigError, Section
 
 TRIAL_PARAMS = (
@@ -110,7 +113,7 @@ def _read_model(section: Section) -> ModelSettings:
 
 def _read_data(section: Section, scoring: Section) -> DataSettings:
     source = section.choice("source", ("builtin", "folder"), "builtin")
-    read = _read_names if source == "builtin" else _read_folder
+    read = _read_names if source == "builtin" else _read_folders
     if section.has("evaluation"):
         raise ConfigError(
             f"{section.name('evaluation')} belongs into scoring.evaluation: other "
@@ -121,9 +124,44 @@ def _read_data(section: Section, scoring: Section) -> DataSettings:
         train=read(section, "train"),
         evaluation=_read_evaluation(scoring, source),
         cache=_read_path(section, "cache"),
+        store=section.choice("store", STORES, "auto"),
+        train_lq=_read_low_resolution(section, "train_lq"),
+        template=_read_template(section, "train_lq"),
+        evaluation_lq=_read_low_resolution(scoring, "evaluation_lq"),
+        evaluation_template=_read_template(scoring, "evaluation_lq"),
     )
+    if data.store == "map" and data.cache is None:
+        raise ConfigError(
+            f"{section.name('store')}: map needs {section.name('cache')}, the folder "
+            "of the arrays, but it is not given"
+        )
+    if data.train_lq and source != "folder":
+        raise ConfigError(f"{section.name('train_lq')} is only for source: folder")
     section.finish()
     return data
+
+
+def _read_low_resolution(section: Section, key: str) -> tuple[Path, ...]:
+    found = _read_folders(section, key) if section.has(key) else ()
+    return (found,) if isinstance(found, Path) else found
+
+
+def _read_template(section: Section, folders: str) -> str | None:
+    """Read the names of low resolution images, such as `{}x4`."""
+    if not section.has("template"):
+        return None
+    template = section.take("template")
+    if not isinstance(template, str) or template.count(PLACE) != 1:
+        raise ConfigError(
+            f"{section.name('template')} must be a name with one {PLACE} for that of "
+            f"the original, such as {PLACE}x4, but got {template!r}"
+        )
+    if not section.has(folders):
+        raise ConfigError(
+            f"{section.name('template')} is only for {section.name(folders)}, "
+            "which is not given"
+        )
+    return template
 
 
 def _read_scoring(section: Section) -> ScoringSettings:
@@ -143,16 +181,23 @@ def _read_path(section: Section, key: str) -> Path | None:
     return None if value is None else Path(value)
 
 
-def _read_evaluation(scoring: Section, source: str) -> Path | tuple[str, ...] | None:
-    """Read a folder or names; only builtin photographs have a default."""
-    if isinstance(scoring.take("evaluation"), str | Path):
-        return _read_folder(scoring, "evaluation")
-    if source == "folder" and not scoring.has("evaluation"):
+def _read_evaluation(
+    scoring: Section, source: str
+) -> Path | tuple[str | Path, ...] | None:
+    """Read folders or names; only builtin photographs have a default."""
+    key = "evaluation"
+    given = scoring.take(key)
+    if isinstance(given, str | Path):
+        return _read_folders(scoring, key)
+    if source == "folder" and not scoring.has(key):
         raise ConfigError(
-            f"{scoring.name('evaluation')} is needed when data.source is folder, but "
+            f"{scoring.name(key)} is needed when data.source is folder, but "
             "is not given; name a folder of images or a list of builtin photographs"
         )
-    return _read_names(scoring, "evaluation")
+    names = _read_names(scoring, key)
+    if names and not any(name in BUILTIN for name in names):
+        return tuple(Path(name) for name in names)
+    return names
 
 
 def _read_names(section: Section, key: str) -> tuple[str, ...] | None:
@@ -167,13 +212,17 @@ def _read_names(section: Section, key: str) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _read_folder(section: Section, key: str) -> Path:
+def _read_folders(section: Section, key: str) -> Path | tuple[Path, ...]:
+    """Read one folder, or a list of them."""
     value = section.take(key)
-    if not isinstance(value, str | Path) or not str(value):
+    folders = value if isinstance(value, list | tuple) else [value]
+    if not folders or not all(isinstance(f, str | Path) and str(f) for f in folders):
         raise ConfigError(
-            f"{section.name(key)} must be a folder of images, but got {value!r}"
+            f"{section.name(key)} must be a folder of images, or a list of folders, "
+            f"but got {value!r}"
         )
-    return Path(value)
+    paths = tuple(Path(folder) for folder in folders)
+    return paths if isinstance(value, list | tuple) else paths[0]
 
 
 def _read_length(section: Section) -> tuple[float | None, int | None]:
