@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from collinear.dbpn.data import ImagePair
@@ -45,7 +46,7 @@ class PatchSource:
         self.resident = resident
         self._factors = (1, scale)
         self._device = device
-        self._images = [(pair.lq, pair.gt) for pair in images]
+        self._images = [(_planes(pair.lq), _planes(pair.gt)) for pair in images]
         self._grids: dict[int, Tensor] = {}
         if resident:
             self._flat = [
@@ -61,14 +62,15 @@ class PatchSource:
     def _slice(self, patches: Sequence[Patch], kind: int, side: int) -> Tensor:
         factor = self._factors[kind]
         size = side * factor
-        batch = np.empty((len(patches), size, size, 3), np.uint8)
+        batch = np.empty((len(patches), 3, size, size), np.uint8)
         for at, patch in enumerate(patches):
             top, left = patch.top * factor, patch.left * factor
-            crop = self._images[patch.image][kind][top : top + size, left : left + size]
-            turned = np.rot90(crop, patch.orientation % _TURNS)
+            image = self._images[patch.image][kind]
+            crop = image[:, top : top + size, left : left + size]
+            turned = np.rot90(crop, patch.orientation % _TURNS, (1, 2))
             mirrored = patch.orientation >= _TURNS
-            batch[at] = turned[:, ::-1] if mirrored else turned
-        found = torch.from_numpy(batch).permute(0, 3, 1, 2)
+            batch[at] = turned[:, :, ::-1] if mirrored else turned
+        found = torch.from_numpy(batch)
         if self._device.type == "cpu":
             return found
         return found.pin_memory().to(self._device, non_blocking=True)
@@ -133,14 +135,23 @@ def oriented(image: Tensor, orientation: int) -> Tensor:
     return turned.flip(2) if orientation >= _TURNS else turned
 
 
-def _flatten(images: Sequence[np.ndarray], device: torch.device) -> Tensor:
+def _planes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return an image (h, w, 3) as (3, h, w); a view if it is stored so.
+
+    Turning planes of bytes is several times faster than turning pixels of three bytes.
+    """
+    return np.ascontiguousarray(image.transpose(2, 0, 1))
+
+
+def _flatten(images: Sequence[NDArray[np.uint8]], device: torch.device) -> Tensor:
     """Return the pixels of all images, (pixels, 3), one image after another."""
-    pixels = [image.shape[0] * image.shape[1] for image in images]
-    flat = torch.empty((sum(pixels), 3), dtype=torch.uint8, device=device)
-    parts = flat.split(pixels)
+    counts = [image.shape[1] * image.shape[2] for image in images]
+    flat = torch.empty((sum(counts), 3), dtype=torch.uint8, device=device)
+    parts = flat.split(counts)
     for part, image in zip(parts, images, strict=True):
         # A copy, because torch wants arrays that may be written.
-        part.copy_(torch.from_numpy(np.array(image).reshape(-1, 3)))
+        pixels = np.array(image.transpose(1, 2, 0), order="C").reshape(-1, 3)
+        part.copy_(torch.from_numpy(pixels))
     return flat
 
 

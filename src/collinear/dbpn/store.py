@@ -2,7 +2,7 @@
 
 Decoding and shrinking a large data set takes minutes, and every trial needs the same
 arrays. With `data.cache` the first run keeps them in a folder named by their digest, as
-two flat files of bytes that later runs map into memory.
+two flat files of bytes, plane by plane, that later runs map into memory.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def load_or_keep_pairs(
     """
     if cache is None:
         return list(_decoded(images, scale))
-    folder = cache / data_digest(images, scale)[:32]
+    folder = cache / f"planes-{data_digest(images, scale)[:32]}"
     if not folder.exists():
         _keep(images, scale, folder)
     return _kept(folder, mapped=store != "ram")
@@ -73,8 +73,8 @@ def _keep(images: Sequence[ImageFile], scale: int, folder: Path) -> None:
         shapes = []
         gt_at = lq_at = 0
         for pair in _decoded(images, scale):
-            gts[gt_at : gt_at + pair.gt.size] = pair.gt.reshape(-1)
-            lqs[lq_at : lq_at + pair.lq.size] = pair.lq.reshape(-1)
+            gts[gt_at : gt_at + pair.gt.size] = pair.gt.transpose(2, 0, 1).reshape(-1)
+            lqs[lq_at : lq_at + pair.lq.size] = pair.lq.transpose(2, 0, 1).reshape(-1)
             gt_at, lq_at = gt_at + pair.gt.size, lq_at + pair.lq.size
             shapes.append([pair.stem, pair.gt.shape, pair.lq.shape])
         gts.flush()
@@ -98,11 +98,16 @@ def _kept(folder: Path, mapped: bool) -> list[ImagePair]:
     gt_at = lq_at = 0
     for stem, gt_shape, lq_shape in json.loads((folder / "shapes.json").read_text()):
         gt_end, lq_end = gt_at + int(np.prod(gt_shape)), lq_at + int(np.prod(lq_shape))
-        gt = gts[gt_at:gt_end].reshape(gt_shape)
-        lq = lqs[lq_at:lq_end].reshape(lq_shape)
+        gt = _image(gts[gt_at:gt_end], gt_shape)
+        lq = _image(lqs[lq_at:lq_end], lq_shape)
         pairs.append(ImagePair(stem, gt, lq))
         gt_at, lq_at = gt_end, lq_end
     return pairs
+
+
+def _image(planes: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.uint8]:
+    """Return an image (h, w, 3), a view of its three planes."""
+    return planes.reshape(3, *shape[:2]).transpose(1, 2, 0)
 
 
 def _load(path: Path, mapped: bool) -> NDArray[np.uint8]:
