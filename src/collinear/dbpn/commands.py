@@ -23,7 +23,7 @@ from collinear.dbpn.acceleration import usable
 from collinear.dbpn.config import Settings, as_json, warnings_of
 from collinear.dbpn.data import data_digest, list_images, load_pairs
 from collinear.dbpn.device import choose_device, keep_freed_memory, peak_memory_mb
-from collinear.dbpn.files import make_folder, write_json, write_text
+from collinear.dbpn.files import make_folder, remove_left_overs, write_json, write_text
 from collinear.dbpn.infer import upscale
 from collinear.dbpn.pixels import NonFiniteError
 from collinear.dbpn.scoring import load_ma_model, score_images, score_record
@@ -88,6 +88,7 @@ def run_stage(
         return True
     for warning in warnings_of(settings):
         _log.warning(warning)
+    remove_left_overs(out)
     keep_freed_memory()
     pairs = load_or_keep_pairs(
         files, settings.scale, settings.data.cache, settings.data.store

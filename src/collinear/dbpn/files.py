@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,13 @@ def make_folder(out: Path) -> None:
         raise ConfigError(
             f"--out {out}: cannot be written ({error.strerror})"
         ) from error
+
+
+def remove_left_overs(folder: Path) -> None:
+    """Delete temporary files of `write_atomically` that a killed process has left."""
+    for path in folder.glob(".*"):
+        if re.fullmatch(r"\..+\.[0-9a-f]{16}", path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
