@@ -56,11 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _is_input_error(error: ValueError) -> bool:
     from collinear.dbpn.features import FeatureError
+    from collinear.dbpn.infer import TilingError
     from collinear.dbpn.pixels import NonFiniteError
     from collinear.dbpn.state import StateError
     from collinear.dbpn.weights import WeightsError
 
-    return isinstance(error, FeatureError | NonFiniteError | StateError | WeightsError)
+    return isinstance(
+        error, (FeatureError, NonFiniteError, StateError, TilingError, WeightsError)
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,10 +91,20 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--init", type=Path, required=True)
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--seed", type=int, help="accepted, without effect")
-    command = add("upscale", "enlarge one image")
+    command = add("upscale", "enlarge an image or a folder of images")
+    command.add_argument("--config", type=Path, help="settings the weights must fit")
     command.add_argument("--init", type=Path, required=True)
-    command.add_argument("--image", type=Path, required=True)
-    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--image", type=Path, required=True, help="a file or a folder")
+    command.add_argument("--out", type=Path, required=True, help=".png, or a folder")
+    command.add_argument(
+        "--ensemble", action="store_true", help="the mean over eight orientations"
+    )
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument(
+        "--memory-gb", type=float, help="memory for the maps of a tile"
+    )
+    command.add_argument("--tile", type=int, help="side of a tile instead")
+    command.add_argument("--overlap", type=int, help="not below what the network sees")
     command = add("illustrate", "compare weights on one evaluation image")
     command.add_argument(
         "--weights", action="append", required=True, metavar="NAME=FILE", default=[]
@@ -165,9 +178,24 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _upscale(options: argparse.Namespace) -> int:
+    settings = _prepared(options) if options.config else None
     from collinear.dbpn.commands import run_upscale
+    from collinear.dbpn.infer import Tiling
+    from collinear.dbpn.weights import check_architecture, load_weights
 
-    run_upscale(init=options.init, image=options.image, out=options.out)
+    device = options.device
+    if settings is not None:
+        weights = load_weights(options.init)
+        check_architecture(weights, settings.scale, settings.model, options.init)
+        device = settings.device if device == "auto" else device
+    tiling = Tiling(options.tile, options.overlap, options.memory_gb, options.ensemble)
+    run_upscale(
+        init=options.init,
+        image=options.image,
+        out=options.out,
+        device=device,
+        tiling=tiling,
+    )
     return 0
 
 

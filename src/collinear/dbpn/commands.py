@@ -22,10 +22,17 @@ import torch
 from collinear.dbpn.acceleration import usable
 from collinear.dbpn.config import Settings, as_json, warnings_of
 from collinear.dbpn.data import data_digest, list_images, load_pairs
-from collinear.dbpn.device import choose_device, keep_freed_memory, peak_memory_mb
+from collinear.dbpn.device import (
+    choose_device,
+    device_of,
+    keep_freed_memory,
+    peak_memory_mb,
+)
 from collinear.dbpn.files import make_folder, remove_left_overs, write_json, write_text
-from collinear.dbpn.infer import upscale
-from collinear.dbpn.pixels import NonFiniteError
+from collinear.dbpn.folders import find_images
+from collinear.dbpn.infer import Tiling, enlarge, upscale
+from collinear.dbpn.pixels import NonFiniteError, quantise
+from collinear.dbpn.progress import Progress
 from collinear.dbpn.scoring import load_ma_model, score_images, score_record
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.state import StateError, check_identity, load_state, save_state
@@ -169,18 +176,36 @@ def run_score(settings: Settings, *, init: Path, out: Path) -> SetScore | None:
     return score
 
 
-def run_upscale(*, init: Path, image: Path, out: Path) -> None:
-    """Enlarge one image file with some weights into a PNG file.
+def run_upscale(
+    *, init: Path, image: Path, out: Path, device: str = "auto", tiling: Tiling
+) -> None:
+    """Enlarge an image file, or all images of a folder, into PNG files.
+
+    Args:
+        init: The weights.
+        image: An image file, or a folder of them.
+        out: A .png file, or a folder; images in it keep their names.
+        device: "auto", "cpu" or "cuda".
+        tiling: How images are cut.
 
     Raises:
-        As `run_stage`.
+        As `run_stage`, and TilingError.
     """
-    if out.suffix.lower() != ".png":
-        raise ConfigError(f"--out {out}: must end in .png")
     weights = load_weights(init)
-    lq = read_image(image)
-    make_folder(out.parent)
-    write_png(out, upscale(weights.build(), lq, weights.scale))
+    if image.is_dir():
+        pairs = [(p, out / f"{p.stem}.png") for p in find_images([image], "--image")]
+        make_folder(out)
+    else:
+        if out.suffix.lower() != ".png":
+            raise ConfigError(f"--out {out}: must end in .png")
+        pairs = [(image, out)]
+        make_folder(out.parent)
+    model = weights.build().to(device_of(device))
+    with Progress("upscale", len(pairs)) as progress:
+        for done, (source, target) in enumerate(pairs, start=1):
+            large = enlarge(model, read_image(source), tiling)
+            write_png(target, quantise(large, model.settings.normalisation))
+            progress.update(done, source.name)
 
 
 def _log_plan(trainer: Trainer) -> None:

@@ -43,10 +43,19 @@ def choose_device(settings: Settings) -> torch.device:
     Raises:
         ConfigError: CUDA is asked for, but there is none.
     """
+    return device_of(settings.device)
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device called "auto", "cpu" or "cuda".
+
+    Raises:
+        ConfigError: CUDA is asked for, but there is none.
+    """
     available = torch.cuda.is_available()
-    if settings.device == "cuda" and not available:
+    if name == "cuda" and not available:
         raise ConfigError("device is cuda, but torch finds no GPU; use auto or cpu")
-    return torch.device("cuda" if available and settings.device != "cpu" else "cpu")
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -123,19 +123,40 @@ class DBPN(nn.Module):
             for _ in range(self.passes):
                 highs, low = self._dense_pass(low)
                 # Only the last high map of each pass is kept, here the oldest first.
-                lasts.append(highs[:, : self.settings.base])
+                lasts.append(highs[:, : self.settings.base].clone())
             maps = torch.cat(lasts, 1)
         image = self.output(maps)
         return image if self.bicubic is None else image + self.bicubic(lq)
 
     def _dense_pass(self, low: Tensor) -> tuple[Tensor, Tensor]:
         """Return all high maps of a chain, newest first, and its last low map."""
+        if not torch.is_grad_enabled():
+            return self._lean_pass(low)
         highs = self.ups[0](low)
         lows: list[Tensor] = []
         for up, down in zip(list(self.ups)[1:], self.downs, strict=True):
             lows.insert(0, down(highs))
             highs = torch.cat([up(torch.cat(lows, 1)), highs], 1)
         return highs, lows[0]
+
+    def _lean_pass(self, low: Tensor) -> tuple[Tensor, Tensor]:
+        """As `_dense_pass`, but all high maps lie in one block and are not copied.
+
+        Only where no gradient is wanted, because the block is written piece by piece.
+        """
+        base, units = self.settings.base, len(self.ups)
+        first = self.ups[0](low)
+        n, _, h, w = first.shape
+        block = first.new_empty((n, units * base, h, w))
+        lows: list[Tensor] = []
+        newest = first
+        for index in range(units):
+            start = (units - 1 - index) * base
+            block[:, start : start + base] = newest
+            if index + 1 < units:
+                lows.insert(0, self.downs[index](block[:, start:]))
+                newest = self.ups[index + 1](torch.cat(lows, 1))
+        return block, lows[0]
 
 
 def _projection(up: bool, scale: int, channels: int) -> nn.Module:
