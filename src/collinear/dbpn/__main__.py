@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "upscale": _upscale,
         "illustrate": _illustrate,
         "convert": _convert,
+        "finetune-length": _length,
     }
     run = commands.get(options.command, _train)
     try:
@@ -74,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         if name not in ("upscale", "convert"):
             command.add_argument("--config", type=Path, required=True)
+            command.add_argument(
+                "--param",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="a value of finetune, such as learning_rate=1e-4",
+            )
         return command
 
     command = add("check", "check settings and images")
@@ -85,8 +93,18 @@ def _parser() -> argparse.ArgumentParser:
         command = add(name, f"{name} a generator")
         command.add_argument("--init", type=Path, help="weights to start from")
         command.add_argument("--out", type=Path, required=True)
-        command.add_argument("--seed", type=int, required=True)
+        command.add_argument("--seed", type=int, default=1)
+        command.add_argument(
+            "--tensorboard", type=Path, metavar="FOLDER", help="scalars, while it runs"
+        )
         command.add_argument("--stop", type=Path, help="not supported yet")
+    command = add("finetune-length", "find out how long to fine-tune one setting")
+    command.add_argument("--init", type=Path, required=True)
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--seed", type=int, default=1)
+    command.add_argument(
+        "--longest", type=float, required=True, help="epochs to train and look at"
+    )
     command = add("score", "super-resolve and score the evaluation images")
     command.add_argument("--init", type=Path, required=True)
     command.add_argument("--out", type=Path, required=True)
@@ -122,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> int:
-    settings = read_request(options.config)
+    settings = read_request(options.config, _params(options))
     check_model_file(settings.scoring)
     if options.settings_only:
         sys.stdout.write("ok: settings\n")
@@ -161,6 +179,23 @@ def _train(options: argparse.Namespace) -> int:
         over = run_stage(
             options.command,
             settings,
+            seed=options.seed,
+            out=options.out,
+            init=options.init,
+            should_stop=lambda: bool(received),
+            tensorboard=options.tensorboard,
+        )
+    return 0 if over else EXIT_STOPPED
+
+
+def _length(options: argparse.Namespace) -> int:
+    settings = _prepared(options)
+    from collinear.dbpn.length import run_length
+
+    with _signals_noted() as received:
+        over = run_length(
+            settings,
+            epochs=options.longest,
             seed=options.seed,
             out=options.out,
             init=options.init,
@@ -223,11 +258,26 @@ def _illustrate(options: argparse.Namespace) -> int:
 
 def _prepared(options: argparse.Namespace) -> Settings:
     """Read the settings and set up torch for them."""
-    settings = read_request(options.config)
+    settings = read_request(options.config, _params(options))
     from collinear.dbpn.device import prepare_torch
 
     prepare_torch(settings.threads)
     return settings
+
+
+def _params(options: argparse.Namespace) -> dict[str, float]:
+    """Return the values of --param."""
+    found = {}
+    for text in getattr(options, "param", []):
+        name, _, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            raise ConfigError(
+                f"--param must be NAME=NUMBER, but got {text!r}"
+            ) from None
+        found[name] = int(number) if number.is_integer() else number
+    return found
 
 
 def _named_file(text: str) -> tuple[str, Path]:

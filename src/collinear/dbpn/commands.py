@@ -33,12 +33,13 @@ from collinear.dbpn.folders import find_images
 from collinear.dbpn.infer import Tiling, enlarge, upscale
 from collinear.dbpn.pixels import NonFiniteError, quantise
 from collinear.dbpn.progress import Progress
+from collinear.dbpn.scalars import Scalars
 from collinear.dbpn.scoring import load_ma_model, score_images, score_record
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.state import StateError, check_identity, load_state, save_state
 from collinear.dbpn.store import load_or_keep_pairs
 from collinear.dbpn.task import Task, identity_of
-from collinear.dbpn.trainer import COLUMNS, Trainer, train
+from collinear.dbpn.trainer import CURVE_COLUMNS, Trainer, train
 from collinear.dbpn.weights import (
     Weights,
     check_architecture,
@@ -61,6 +62,7 @@ def run_stage(
     out: Path,
     init: Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    tensorboard: Path | None = None,
 ) -> bool:
     """Train one stage into a folder; go on from its state, or return when it is over.
 
@@ -71,6 +73,7 @@ def run_stage(
         out: Folder for the results, made if missing.
         init: Weights to start from; needed for "finetune".
         should_stop: Asked after each update; the state is saved before returning.
+        tensorboard: Folder for scalars of the learning curve.
 
     Returns:
         Whether the training is over (also when it has diverged).
@@ -78,6 +81,42 @@ def run_stage(
     Raises:
         ConfigError, DataError, ImageError, ScoreError, WeightsError, StateError,
         FeatureError: Bad input; the message says what and where.
+    """
+    opened = open_training(stage, settings, seed=seed, out=out, init=init)
+    if opened is None:
+        return True
+    trainer, identity = opened
+    scalars = Scalars(tensorboard, len(trainer.curve))
+
+    def save(current: Trainer) -> None:
+        save_state(out / STATE, identity, current.state())
+        write_text(out / CURVE, curve_text(current))
+
+    with Progress(stage, trainer.task.iterations, trainer.step) as progress:
+
+        def watch(current: Trainer) -> None:
+            progress.update(current.step, _last_rmse(current))
+            if current.row_due:
+                scalars.update(current)
+
+        over = train(trainer, save=save, should_stop=should_stop, watch=watch)
+    scalars.close()
+    if not over:
+        return False
+    _publish(trainer, identity, out)
+    return True
+
+
+def open_training(
+    stage: str, settings: Settings, *, seed: int, out: Path, init: Path | None
+) -> tuple[Trainer, dict[str, Any]] | None:
+    """Check everything, and return a trainer at the step of its saved state.
+
+    Args:
+        stage: As `run_stage`, and the others likewise.
+
+    Returns:
+        The trainer and its identity; None when the folder holds its results.
     """
     if stage == "finetune" and init is None:
         raise ConfigError("finetune needs --init, the pretrained weights")
@@ -92,7 +131,7 @@ def run_stage(
     make_folder(out)
     if is_finished(out, identity):
         _log.info("%s holds this training already", out)
-        return True
+        return None
     for warning in warnings_of(settings):
         _log.warning(warning)
     remove_left_overs(out)
@@ -104,14 +143,7 @@ def run_stage(
     if (out / STATE).exists():
         trainer.restore(load_state(out / STATE, identity))
     _log_plan(trainer)
-
-    def save(current: Trainer) -> None:
-        save_state(out / STATE, identity, current.state())
-
-    if not train(trainer, save=save, should_stop=should_stop):
-        return False
-    _publish(trainer, identity, out)
-    return True
+    return trainer, identity
 
 
 def is_finished(out: Path, identity: Mapping[str, Any]) -> bool:
@@ -208,6 +240,11 @@ def run_upscale(
             progress.update(done, source.name)
 
 
+def _last_rmse(trainer: Trainer) -> str:
+    rmse = trainer.curve[-1][-1] if trainer.curve else None
+    return "" if rmse is None else f"RMSE {rmse:.3g}"
+
+
 def _log_plan(trainer: Trainer) -> None:
     task = trainer.task
     _log.info(
@@ -276,7 +313,10 @@ def _weights_of(trainer: Trainer, identity: Mapping[str, Any]) -> Weights:
 
 def curve_text(trainer: Trainer) -> str:
     """Return the learning curve as tab-separated text; empty: a term not in use."""
-    lines = ["\t".join((*COLUMNS, "rmse"))]
+    names: tuple[str, ...] = CURVE_COLUMNS
+    if trainer.task.stage_settings.loss == "l1":
+        names = tuple("l1" if name == "mse" else name for name in names)
+    lines = ["\t".join(names)]
     lines += ["\t".join(_cell(value) for value in row) for row in trainer.curve]
     return "\n".join(lines) + "\n"
 

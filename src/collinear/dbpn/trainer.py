@@ -42,6 +42,7 @@ from collinear.dbpn.task import Task
 COLUMNS = ("iteration", "epoch", "learning_rate", "loss", *TERMS, "discriminator")
 """Columns of the learning curve; `rmse` (grey levels, RGB, minibatch) follows them."""
 
+CURVE_COLUMNS = (*COLUMNS, "rmse")
 _CURVE_ROWS = 200
 _NEVER = -1
 _Network = TypeVar("_Network", bound=nn.Module)
@@ -333,6 +334,7 @@ def train(
     *,
     save: Callable[[Trainer], None],
     should_stop: Callable[[], bool],
+    watch: Callable[[Trainer], None] = lambda _: None,
 ) -> bool:
     """Update until the training is over, has diverged, or is asked to stop.
 
@@ -340,6 +342,7 @@ def train(
         trainer: The training; it goes on from its step.
         save: Stores its state; called every `save_every` updates and on a stop.
         should_stop: Asked after each update.
+        watch: Called after each update.
 
     Returns:
         Whether the training is over. If not, it has been saved.
@@ -347,6 +350,7 @@ def train(
     clock = _Clock(trainer)
     while trainer.step < trainer.task.iterations:
         trainer.update()
+        watch(trainer)
         saving = trainer.step % trainer.task.settings.save_every == 0
         if (trainer.row_due or saving) and trainer.trouble():
             break
