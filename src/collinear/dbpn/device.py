@@ -20,7 +20,9 @@ def prepare_torch(threads: int) -> None:
     # cuBLAS needs this before its first use to be deterministic.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which imports torch's compiler as well: two
+    # seconds of CPU time in every command.
+    torch.set_deterministic_debug_mode("error")
     # Filling fresh memory finds bugs, but costs time and changes no result.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

@@ -35,6 +35,7 @@ from collinear.dbpn.losses import (
 )
 from collinear.dbpn.minibatch import PatchSource, choose_resident
 from collinear.dbpn.model import DBPN
+from collinear.dbpn.optimizer import Adam
 from collinear.dbpn.patches import plan_patches
 from collinear.dbpn.pixels import normalise, to_levels
 from collinear.dbpn.task import Task
@@ -377,8 +378,8 @@ class _Clock:
         self._last = now
 
 
-def _adam(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    return torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+def _adam(network: nn.Module, learning_rate: float) -> Adam:
+    return Adam(network.parameters(), lr=learning_rate, fused=True)
 
 
 def _state_of(part: Any) -> dict[str, Any] | None:

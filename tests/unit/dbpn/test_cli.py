@@ -96,6 +96,21 @@ def test_check_loads_no_torch(request_file):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def test_training_and_scoring_do_not_load_the_compiler(request_file, tmp_path):
+    """Importing it takes two seconds of CPU time, more than a short training."""
+    code = (
+        "import sys; from collinear.dbpn.__main__ import main; "
+        f"config = ['--config', {request_file()!r}]; out = {str(tmp_path)!r}; "
+        "init = ['--init', out + '/pre/weights.pt']; "
+        "main(['pretrain', *config, '--out', out + '/pre']); "
+        "main(['finetune', *config, *init, '--out', out + '/fine']); "
+        "main(['score', *config, *init, '--out', out + '/score']); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert (tmp_path / "score" / "score.json").exists()
+
+
 def test_pretraining_writes_its_files(pretrained):
     found = metrics(pretrained)
     names = {path.name for path in pretrained.iterdir()}

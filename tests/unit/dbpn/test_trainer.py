@@ -191,3 +191,16 @@ def test_damaged_state_is_refused(tmp_path):
 def test_bf16_trains(build):
     trainer = finish(build({"precision": "bf16"}))
     assert trainer.trouble() is None
+
+
+def test_adam_is_torchs_own(build):
+    """Only wrappers are left out, so numbers and saved states are the same."""
+    ours = build({"pretrain": {"decay_at": []}}, "pretrain")
+    theirs = build({"pretrain": {"decay_at": []}}, "pretrain")
+    theirs._optimizer = torch.optim.Adam(
+        theirs.generator.parameters(), lr=1e-3, fused=True
+    )
+    for trainer in (ours, theirs):
+        for _ in range(3):
+            trainer.update()
+    assert equal_states(ours.state(), theirs.state())
