@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from collinear.dbpn.data import DataError, data_digest, list_images, load_pair
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.store import load_or_keep_pairs
-from collinear.quality.images import write_png
+from collinear.quality.images import ImageError, write_png
 
 EVALUATION = {"evaluation": ["chelsea"]}
 
@@ -164,3 +165,49 @@ def test_a_store_that_was_interrupted_leaves_nothing(tiny, div2k, monkeypatch):
     with pytest.raises(ValueError, match="0002x2"):
         load_or_keep_pairs(images, 2, div2k / "cache")
     assert list((div2k / "cache").iterdir()) == []
+
+
+def saved(mode, name="bad.png"):
+    def spoil(folder):
+        path = folder / "DIV2K_train_HR" / name
+        if mode == "I;16":
+            image = Image.fromarray(np.zeros((48, 48), np.uint16))
+        else:
+            image = Image.new(mode, (48, 48))
+        image.save(path)
+
+    return spoil
+
+
+def truncated(folder):
+    path = folder / "DIV2K_train_HR" / "0001.png"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def other_format(folder):
+    (folder / "DIV2K_train_HR" / "bad.png").write_bytes(b"II*\x00" + bytes(60))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (saved("RGBA"), r"bad\.png.*alpha"),
+        (saved("L"), r"bad\.png.*grayscale"),
+        (saved("P"), r"bad\.png.*palette"),
+        (saved("I;16"), r"bad\.png.*16-bit"),
+        (saved("CMYK", "bad.jpg"), r"bad\.jpg.*CMYK"),
+        (saved("RGB", "bad.jpeg"), None),
+        (truncated, r"0001\.png.*(truncated|damaged)"),
+        (other_format, r"bad\.png"),
+    ],
+)
+def test_images_that_are_not_8_bit_rgb_are_refused(tiny, div2k, spoil, message):
+    """Before any training, by the header."""
+    spoil(div2k)
+    train = {"data": {"source": "folder", "train": str(div2k / "DIV2K_train_HR")}}
+    settings = tiny(train, scoring=EVALUATION)
+    if message is None:
+        assert len(list_images(settings).train) == 3
+        return
+    with pytest.raises(ImageError, match=message):
+        list_images(settings)
