@@ -156,7 +156,7 @@ class PlainFeatures(nn.Module):
 
     def forward(self, x):
         found = []
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.layers[: self.taps[-1] + 1]):
             x = layer(x)
             if index in self.taps:
                 found.append(x)
