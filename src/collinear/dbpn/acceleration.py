@@ -34,6 +34,8 @@ def compile_networks(settings: Settings, *networks: nn.Module | None) -> None:
     """Let torch compile networks in place; names in their state stay the same."""
     if settings.compile == "none":
         return
+    # Tells the compiler too, which `prepare_torch` avoids to load.
+    torch.use_deterministic_algorithms(True)
     for network in networks:
         if network is not None:
             network.compile(mode=_MODES[settings.compile], dynamic=False)

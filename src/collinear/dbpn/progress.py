@@ -11,6 +11,8 @@ from typing import TextIO
 _log = logging.getLogger(__name__)
 _WIDTH = 24
 _LINES = 10
+_LEAST_LOGGED = 50
+"""Works with fewer steps say nothing in a log."""
 _SECONDS_BETWEEN = 0.1
 
 
@@ -41,8 +43,10 @@ class Progress:
                 self._shown = now
                 self._stream.write(f"\r\x1b[K{self._line(done, note)}")
                 self._stream.flush()
-        elif _LINES * done // self._total > self._tenth:
-            self._tenth = _LINES * done // self._total
+            return
+        tenth = _LINES * done // self._total
+        if self._total >= _LEAST_LOGGED and tenth > self._tenth:
+            self._tenth = tenth
             _log.info("%s", self._line(done, note))
 
     def _line(self, done: int, note: str) -> str:
