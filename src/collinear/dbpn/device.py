@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+from pathlib import Path
 
 import torch
 
@@ -64,4 +65,8 @@ def peak_memory_mb(device: torch.device) -> float:
     """Return the largest memory so far in MiB: of the GPU, or of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / _KIB_PER_MIB**2
+    status = Path("/proc/self/status")
+    if status.exists():
+        # getrusage counts the peak of the process that started this one as well.
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / _KIB_PER_MIB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB_PER_MIB
