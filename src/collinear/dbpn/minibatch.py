@@ -46,13 +46,13 @@ class PatchSource:
         self.resident = resident
         self._factors = (1, scale)
         self._device = device
-        self._images = [(_planes(pair.lq), _planes(pair.gt)) for pair in images]
         self._grids: dict[int, Tensor] = {}
         if resident:
-            self._flat = [
-                _flatten(kind, device) for kind in zip(*self._images, strict=True)
-            ]
+            kinds = ([pair.lq for pair in images], [pair.gt for pair in images])
+            self._flat = [_flatten(kind, device) for kind in kinds]
             self._offsets = [_offsets(factor, self.sizes) for factor in self._factors]
+        else:
+            self._images = [(_planes(pair.lq), _planes(pair.gt)) for pair in images]
 
     def minibatch(self, patches: Sequence[Patch], side: int) -> tuple[Tensor, Tensor]:
         """Return 8-bit lq (n, 3, side, side) and gt (n, 3, scale side, scale side)."""
@@ -145,12 +145,12 @@ def _planes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _flatten(images: Sequence[NDArray[np.uint8]], device: torch.device) -> Tensor:
     """Return the pixels of all images, (pixels, 3), one image after another."""
-    counts = [image.shape[1] * image.shape[2] for image in images]
+    counts = [image.shape[0] * image.shape[1] for image in images]
     flat = torch.empty((sum(counts), 3), dtype=torch.uint8, device=device)
     parts = flat.split(counts)
     for part, image in zip(parts, images, strict=True):
         # A copy, because torch wants arrays that may be written.
-        pixels = np.array(image.transpose(1, 2, 0), order="C").reshape(-1, 3)
+        pixels = np.array(image, order="C").reshape(-1, 3)
         part.copy_(torch.from_numpy(pixels))
     return flat
 

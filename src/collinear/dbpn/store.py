@@ -41,7 +41,7 @@ def load_or_keep_pairs(
         The images in order.
     """
     if cache is None:
-        return list(_decoded(images, scale))
+        return [_by_planes(pair) for pair in _decoded(images, scale)]
     folder = cache / f"planes-{data_digest(images, scale)[:32]}"
     if not folder.exists():
         _keep(images, scale, folder)
@@ -59,6 +59,15 @@ def _decoded(images: Sequence[ImageFile], scale: int) -> Iterator[ImagePair]:
                 yield pair
                 done += 1
                 progress.update(done)
+
+
+def _by_planes(pair: ImagePair) -> ImagePair:
+    """Return the same images, stored plane by plane as training wants them."""
+    gt, lq = (
+        np.ascontiguousarray(image.transpose(2, 0, 1)).transpose(1, 2, 0)
+        for image in (pair.gt, pair.lq)
+    )
+    return ImagePair(pair.stem, gt, lq)
 
 
 def _keep(images: Sequence[ImageFile], scale: int, folder: Path) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from collinear.dbpn.data import DataError, data_digest, list_images, load_pair
+from collinear.dbpn.minibatch import PatchSource
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.store import load_or_keep_pairs
 from collinear.quality.images import ImageError, write_png
@@ -211,3 +213,14 @@ def test_images_that_are_not_8_bit_rgb_are_refused(tiny, div2k, spoil, message):
         return
     with pytest.raises(ImageError, match=message):
         list_images(settings)
+
+
+@pytest.mark.parametrize("cache", [None, "cache"])
+def test_images_are_not_copied_for_training(tiny, div2k, cache):
+    """A second copy of a large set would not fit the memory."""
+    folder = div2k / cache if cache else None
+    pairs = load_or_keep_pairs(listed(tiny, div2k), 2, folder)
+    source = PatchSource(pairs, 2, torch.device("cpu"), resident=False)
+    for pair, (lq, gt) in zip(pairs, source._images, strict=True):
+        assert np.shares_memory(pair.lq, lq)
+        assert np.shares_memory(pair.gt, gt)
