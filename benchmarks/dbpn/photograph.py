@@ -1,4 +1,4 @@
-"""Memory and time of enlarging to a photograph of DIV2K, 2040 x 1356 pixels, with T = 7.
+"""Memory and time of enlarging to a photograph of 2040 x 1356 pixels with T = 7.
 
     python benchmarks/dbpn/photograph.py --out benchmarks/dbpn/photograph.json
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from collinear.dbpn.builtin import BUILTIN
 from collinear.dbpn.config import (
     AUGMENTATIONS,
     COMPILE,
@@ -14,9 +13,7 @@ from collinear.dbpn.config import (
     NORMALISATIONS,
     SCALES,
     STAGES,
-    STORES,
     TAPS,
-    DataSettings,
     DiscriminatorSettings,
     FeatureSettings,
     ModelSettings,
@@ -24,7 +21,7 @@ from collinear.dbpn.config import (
     Settings,
     StageSettings,
 )
-from collinear.dbpn.folders import PLACE
+from collinear.dbpn.read_data import read_data, read_path
 from collinear.dbpn.section import ConfigError, Section
 
 TRIAL_PARAMS = (
@@ -74,7 +71,7 @@ def load_settings(
     settings = Settings(
         scale=int(scale),
         model=_read_model(top.section("model")),
-        data=_read_data(top.section("data"), score),
+        data=read_data(top.section("data"), score),
         pretrain=_read_pretrain(top.section("pretrain")),
         finetune=_read_finetune(_with_params(top.section("finetune"), params or {})),
         features=_read_features(top.section("features")),
@@ -111,118 +108,14 @@ def _read_model(section: Section) -> ModelSettings:
     return model
 
 
-def _read_data(section: Section, scoring: Section) -> DataSettings:
-    source = section.choice("source", ("builtin", "folder"), "builtin")
-    read = _read_names if source == "builtin" else _read_folders
-    if section.has("evaluation"):
-        raise ConfigError(
-            f"{section.name('evaluation')} belongs into scoring.evaluation: other "
-            "evaluation images change scores, but no training"
-        )
-    data = DataSettings(
-        source=source,
-        train=read(section, "train"),
-        evaluation=_read_evaluation(scoring, source),
-        cache=_read_path(section, "cache"),
-        store=section.choice("store", STORES, "auto"),
-        train_lq=_read_low_resolution(section, "train_lq"),
-        template=_read_template(section, "train_lq"),
-        evaluation_lq=_read_low_resolution(scoring, "evaluation_lq"),
-        evaluation_template=_read_template(scoring, "evaluation_lq"),
-    )
-    if data.store == "map" and data.cache is None:
-        raise ConfigError(
-            f"{section.name('store')}: map needs {section.name('cache')}, the folder "
-            "of the arrays, but it is not given"
-        )
-    if data.train_lq and source != "folder":
-        raise ConfigError(f"{section.name('train_lq')} is only for source: folder")
-    section.finish()
-    return data
-
-
-def _read_low_resolution(section: Section, key: str) -> tuple[Path, ...]:
-    found = _read_folders(section, key) if section.has(key) else ()
-    return (found,) if isinstance(found, Path) else found
-
-
-def _read_template(section: Section, folders: str) -> str | None:
-    """Read the names of low resolution images, such as `{}x4`."""
-    if not section.has("template"):
-        return None
-    template = section.take("template")
-    if not isinstance(template, str) or template.count(PLACE) != 1:
-        raise ConfigError(
-            f"{section.name('template')} must be a name with one {PLACE} for that of "
-            f"the original, such as {PLACE}x4, but got {template!r}"
-        )
-    if not section.has(folders):
-        raise ConfigError(
-            f"{section.name('template')} is only for {section.name(folders)}, "
-            "which is not given"
-        )
-    return template
-
-
 def _read_scoring(section: Section) -> ScoringSettings:
     scoring = ScoringSettings(
-        ma_model=_read_path(section, "ma_model"),
+        ma_model=read_path(section, "ma_model"),
         foreign_ma_model=section.flag("foreign_ma_model", False),
-        cache=_read_path(section, "cache"),
+        cache=read_path(section, "cache"),
     )
     section.finish()
     return scoring
-
-
-def _read_path(section: Section, key: str) -> Path | None:
-    value = section.take(key)
-    if value is not None and (not isinstance(value, str | Path) or not str(value)):
-        raise ConfigError(f"{section.name(key)} must be a path, but got {value!r}")
-    return None if value is None else Path(value)
-
-
-def _read_evaluation(
-    scoring: Section, source: str
-) -> Path | tuple[str | Path, ...] | None:
-    """Read folders or names; only builtin photographs have a default."""
-    key = "evaluation"
-    given = scoring.take(key)
-    if isinstance(given, str | Path):
-        return _read_folders(scoring, key)
-    if source == "folder" and not scoring.has(key):
-        raise ConfigError(
-            f"{scoring.name(key)} is needed when data.source is folder, but "
-            "is not given; name a folder of images or a list of builtin photographs"
-        )
-    names = _read_names(scoring, key)
-    if names and not any(name in BUILTIN for name in names):
-        return tuple(Path(name) for name in names)
-    return names
-
-
-def _read_names(section: Section, key: str) -> tuple[str, ...] | None:
-    if not section.has(key):
-        return None
-    names = section.strict_list(key, [])
-    if not names or not all(isinstance(name, str) for name in names):
-        raise ConfigError(
-            f"{section.name(key)} must be a list of names of photographs, "
-            f"but got {names!r}"
-        )
-    return tuple(names)
-
-
-def _read_folders(section: Section, key: str) -> Path | tuple[Path, ...]:
-    """Read one folder, or a list of them."""
-    value = section.take(key)
-    folders = value if isinstance(value, list | tuple) else [value]
-    if not folders or not all(isinstance(f, str | Path) and str(f) for f in folders):
-        raise ConfigError(
-            f"{section.name(key)} must be a folder of images, or a list of folders, "
-            f"but got {value!r}"
-        )
-    paths = tuple(Path(folder) for folder in folders)
-    return paths if isinstance(value, list | tuple) else paths[0]
 
 
 def _read_length(section: Section) -> tuple[float | None, int | None]:
