@@ -31,6 +31,8 @@ from collinear.dbpn.trainer import CURVE_COLUMNS, Trainer, train
 
 MARKS = 24
 """Places along the training where it is scored."""
+ROWS_A_MARK = 100
+"""Losses that are averaged between two marks: one minibatch alone says little."""
 LAST_SHARE = 0.25
 """Share of the marks, at the end, whose mean is the level that a value settles to."""
 LEAST_BAND = 0.02
@@ -160,6 +162,7 @@ def run_length(
     opened = open_training("finetune", settings, seed=seed, out=out, init=init)
     assert opened is not None
     trainer, identity = opened
+    trainer.curve_rows = MARKS * ROWS_A_MARK
     images = load_pairs(files.evaluation, settings.scale)
     marks = _Marks(settings, images, out / _TABLE, every)
     marks.reread(trainer.step)

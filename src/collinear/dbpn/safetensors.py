@@ -1,7 +1,7 @@
 """The safetensors format: float tensors and a table of texts, nothing that could run.
 
 Eight bytes with the length of a JSON header, the header, the bytes of all tensors
-(https://huggingface.co/docs/safetensors, "Format"). It is short enough to be written
+(the format of the package safetensors, version 0.4). It is short enough to be written
 here, so no package is needed.
 """
 

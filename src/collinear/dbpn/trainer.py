@@ -60,6 +60,7 @@ class Trainer:
         discriminator: None when the adversarial weight is 0.
         features: None when no term needs them.
         curve: Rows of the learning curve so far.
+        curve_rows: About how many rows the whole training gets.
         seconds: Training time so far.
     """
 
@@ -69,6 +70,7 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self.curve: list[list[float | None]] = []
+        self.curve_rows = _CURVE_ROWS
         stage = task.stage_settings
         settings = task.settings
         self._normalisation = settings.model.normalisation
@@ -168,7 +170,7 @@ class Trainer:
         return self._is_row(self.step + 1)
 
     def _is_row(self, step: int) -> bool:
-        every = max(1, self.task.iterations // _CURVE_ROWS)
+        every = max(1, self.task.iterations // self.curve_rows)
         return step % every == 0 or step in (1, self.task.iterations)
 
     @property
