@@ -1,8 +1,8 @@
 """The safetensors format: float tensors and a table of texts, nothing that could run.
 
 Eight bytes with the length of a JSON header, the header, the bytes of all tensors
-(the format of the package safetensors, version 0.4). It is short enough to be written
-here, so no package is needed.
+(as the package safetensors writes and reads it, version 0.8). It is short enough to be
+written here, so no package is needed.
 """
 
 from __future__ import annotations
