@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import time
-from datetime import datetime, timedelta
+from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -86,19 +87,46 @@ def test_jobs_of_a_killed_campaign_are_waited_for(workspace, config, undisturbed
     assert all(workspace.starts()[point] == 1 for point in running)
 
 
+def program_of(job, workspace):
+    """The training program that a job runs."""
+    for process in psutil.process_iter(["cmdline"]):
+        try:
+            here = Path(process.cwd()) == workspace.folder
+            mine = process.environ().get("SLURM_JOB_ID") == job
+        except psutil.Error:
+            continue
+        if here and mine and any("stand_in.py" in w for w in process.cmdline()):
+            return process
+    raise AssertionError(f"job {job} runs no training program")
+
+
 def test_whatever_ends_a_job_its_trial_goes_on(
     workspace, config, undisturbed, scontrol
 ):
-    """Requeued after a node failure, cancelled, out of time, killed for memory."""
-    workspace.write(with_seconds(config, 12, batch=4, max_trials=4))
+    """Requeued as after a node failure, cancelled, preempted, killed for memory."""
+    workspace.write(with_seconds(config, 15, batch=4, max_trials=4))
     process = workspace.start()
     wait_for(lambda: len(workspace.starts()) == 4, process)
-    requeued, cancelled, timed_out, _ = map(str, workspace.jobs("finetune", "running"))
+    jobs = [str(number) for number in workspace.jobs("finetune", "running")]
+    requeued, cancelled, preempted, out_of_memory = jobs
+    program_of(out_of_memory, workspace).kill()
     scontrol("scontrol", "requeue", requeued)
+    # Slurm waits two minutes before a requeued job may start.
+    wait_for(lambda: int(requeued) in workspace.jobs("finetune", "pending"), process)
+    scontrol("scontrol", "update", f"JobId={requeued}", "StartTime=now")
     scontrol("scancel", cancelled)
-    now = datetime.now() + timedelta(seconds=1)
-    end = now.strftime("%Y-%m-%dT%H:%M:%S")
-    scontrol("scontrol", "update", f"JobId={timed_out}", f"EndTime={end}")
-    subprocess.run(["pkill", "-9", "-f", f"{workspace.folder}.*"], check=False)
+    scontrol("scancel", "--signal=TERM", preempted)
     finish(process)
     assert history(workspace) == undisturbed
+    assert min(workspace.starts().values()) >= 2, "a trial was not disturbed at all"
+
+
+def test_a_job_out_of_time_is_tried_again(workspace, config):
+    """A real TIMEOUT: the limit is a minute, and only the first attempt needs more."""
+    config = with_seconds(config, 0, batch=1, max_trials=1)
+    config["application"]["settings"]["first_seconds"] = 300
+    workspace.write(config)
+    done = workspace.run("--set-resources", "finetune:runtime=1")
+    assert done.returncode == 0, done.stderr
+    assert list(workspace.starts().values()) == [2]
+    assert [row[4] for row in history(workspace)] == ["done"]

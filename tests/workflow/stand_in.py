@@ -2,8 +2,9 @@
 
 It honours the contract of docs/application.md with a formula in place of a training,
 so that whole campaigns run in seconds. Settings: `seconds` (of one training),
-`noise`, and the lists `broken` and `diverging` of values of the first axis;
-`broken_at` and `diverging_at` are lists of such a value with a training seed.
+`first_seconds` (of a trial's first attempt), `noise`, and the lists `broken` and
+`diverging` of values of the first axis; `broken_at` and `diverging_at` are lists of
+such a value with a training seed.
 """
 
 import argparse
@@ -30,7 +31,10 @@ def train(config, out, stage, seed):
     if first in settings.get("broken", []) or here in settings.get("broken_at", []):
         sys.exit("broken on purpose")
     (out / "curve.tsv").write_text("epoch\tloss\n1\t0.5\n")
-    time.sleep(settings.get("seconds", 0))
+    seconds = settings.get("seconds", 0)
+    if stage == "finetune" and len((out / "starts.txt").read_text().split()) == 1:
+        seconds = settings.get("first_seconds", seconds)
+    time.sleep(seconds)
     wild = settings.get("diverging", []), settings.get("diverging_at", [])
     if first in wild[0] or here in wild[1]:
         write_json(out / "metrics.json", {"status": "diverged", "reason": "NaN loss"})

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from collinear.dbpn.config import STAGES, Settings, warnings_of
+from collinear.dbpn.config import NORMALISATIONS, STAGES, Settings, warnings_of
 from collinear.dbpn.data import IMAGE_ERRORS, list_images
 from collinear.dbpn.request import read_request
 from collinear.dbpn.scoring import check_model_file
@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "score": _score,
         "upscale": _upscale,
         "illustrate": _illustrate,
+        "convert": _convert,
+        "finetune-length": _length,
     }
     run = commands.get(options.command, _train)
     try:
@@ -55,11 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _is_input_error(error: ValueError) -> bool:
     from collinear.dbpn.features import FeatureError
+    from collinear.dbpn.infer import TilingError
     from collinear.dbpn.pixels import NonFiniteError
     from collinear.dbpn.state import StateError
     from collinear.dbpn.weights import WeightsError
 
-    return isinstance(error, FeatureError | NonFiniteError | StateError | WeightsError)
+    return isinstance(
+        error, (FeatureError, NonFiniteError, StateError, TilingError, WeightsError)
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,8 +73,15 @@ def _parser() -> argparse.ArgumentParser:
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
-        if name != "upscale":
+        if name not in ("upscale", "convert"):
             command.add_argument("--config", type=Path, required=True)
+            command.add_argument(
+                "--param",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="a value of finetune, such as learning_rate=1e-4",
+            )
         return command
 
     command = add("check", "check settings and images")
@@ -81,27 +93,54 @@ def _parser() -> argparse.ArgumentParser:
         command = add(name, f"{name} a generator")
         command.add_argument("--init", type=Path, help="weights to start from")
         command.add_argument("--out", type=Path, required=True)
-        command.add_argument("--seed", type=int, required=True)
+        command.add_argument("--seed", type=int, default=1)
+        command.add_argument(
+            "--tensorboard", type=Path, metavar="FOLDER", help="scalars, while it runs"
+        )
         command.add_argument("--stop", type=Path, help="not supported yet")
+    command = add("finetune-length", "find out how long to fine-tune one setting")
+    command.add_argument("--init", type=Path, required=True)
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--seed", type=int, default=1)
+    command.add_argument(
+        "--longest", type=float, required=True, help="epochs to train and look at"
+    )
     command = add("score", "super-resolve and score the evaluation images")
     command.add_argument("--init", type=Path, required=True)
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--seed", type=int, help="accepted, without effect")
-    command = add("upscale", "enlarge one image")
+    command = add("upscale", "enlarge an image or a folder of images")
+    command.add_argument("--config", type=Path, help="settings the weights must fit")
     command.add_argument("--init", type=Path, required=True)
-    command.add_argument("--image", type=Path, required=True)
-    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--image", type=Path, required=True, help="a file or a folder")
+    command.add_argument("--out", type=Path, required=True, help=".png, or a folder")
+    command.add_argument(
+        "--ensemble", action="store_true", help="the mean over eight orientations"
+    )
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument(
+        "--memory-gb", type=float, help="memory for the maps of a tile"
+    )
+    command.add_argument("--tile", type=int, help="side of a tile instead")
+    command.add_argument("--overlap", type=int, help="not below what the network sees")
     command = add("illustrate", "compare weights on one evaluation image")
     command.add_argument(
         "--weights", action="append", required=True, metavar="NAME=FILE", default=[]
     )
     command.add_argument("--image", help="name of an evaluation image")
     command.add_argument("--out", type=Path, required=True)
+    command = add("convert", "rewrite weights, also from and to the authors' names")
+    command.add_argument("--weights", type=Path, required=True)
+    command.add_argument(
+        "--out", type=Path, required=True, help=".pt, .safetensors, .reference.pth"
+    )
+    command.add_argument("--residual", choices=("yes", "no"))
+    command.add_argument("--normalisation", choices=NORMALISATIONS)
     return parser
 
 
 def _check(options: argparse.Namespace) -> int:
-    settings = read_request(options.config)
+    settings = read_request(options.config, _params(options))
     check_model_file(settings.scoring)
     if options.settings_only:
         sys.stdout.write("ok: settings\n")
@@ -144,6 +183,23 @@ def _train(options: argparse.Namespace) -> int:
             out=options.out,
             init=options.init,
             should_stop=lambda: bool(received),
+            tensorboard=options.tensorboard,
+        )
+    return 0 if over else EXIT_STOPPED
+
+
+def _length(options: argparse.Namespace) -> int:
+    settings = _prepared(options)
+    from collinear.dbpn.length import run_length
+
+    with _signals_noted() as received:
+        over = run_length(
+            settings,
+            epochs=options.longest,
+            seed=options.seed,
+            out=options.out,
+            init=options.init,
+            should_stop=lambda: bool(received),
         )
     return 0 if over else EXIT_STOPPED
 
@@ -157,9 +213,37 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _upscale(options: argparse.Namespace) -> int:
+    settings = _prepared(options) if options.config else None
     from collinear.dbpn.commands import run_upscale
+    from collinear.dbpn.infer import Tiling
+    from collinear.dbpn.weights import check_architecture, load_weights
 
-    run_upscale(init=options.init, image=options.image, out=options.out)
+    device = options.device
+    if settings is not None:
+        weights = load_weights(options.init)
+        check_architecture(weights, settings.scale, settings.model, options.init)
+        device = settings.device if device == "auto" else device
+    tiling = Tiling(options.tile, options.overlap, options.memory_gb, options.ensemble)
+    run_upscale(
+        init=options.init,
+        image=options.image,
+        out=options.out,
+        device=device,
+        tiling=tiling,
+    )
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from collinear.dbpn.convert import run_convert
+
+    residual = None if options.residual is None else options.residual == "yes"
+    run_convert(
+        options.weights,
+        options.out,
+        residual=residual,
+        normalisation=options.normalisation,
+    )
     return 0
 
 
@@ -174,11 +258,26 @@ def _illustrate(options: argparse.Namespace) -> int:
 
 def _prepared(options: argparse.Namespace) -> Settings:
     """Read the settings and set up torch for them."""
-    settings = read_request(options.config)
+    settings = read_request(options.config, _params(options))
     from collinear.dbpn.device import prepare_torch
 
     prepare_torch(settings.threads)
     return settings
+
+
+def _params(options: argparse.Namespace) -> dict[str, float]:
+    """Return the values of --param."""
+    found = {}
+    for text in getattr(options, "param", []):
+        name, _, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            raise ConfigError(
+                f"--param must be NAME=NUMBER, but got {text!r}"
+            ) from None
+        found[name] = int(number) if number.is_integer() else number
+    return found
 
 
 def _named_file(text: str) -> tuple[str, Path]:

@@ -19,22 +19,27 @@ from typing import Any
 
 import torch
 
+from collinear.dbpn.acceleration import usable
 from collinear.dbpn.config import Settings, as_json, warnings_of
 from collinear.dbpn.data import data_digest, list_images, load_pairs
 from collinear.dbpn.device import (
     choose_device,
+    device_of,
+    keep_freed_memory,
     peak_memory_mb,
-    with_usable_precision,
 )
-from collinear.dbpn.files import write_json, write_text
-from collinear.dbpn.infer import upscale
-from collinear.dbpn.pixels import NonFiniteError
+from collinear.dbpn.files import make_folder, remove_left_overs, write_json, write_text
+from collinear.dbpn.folders import find_images
+from collinear.dbpn.infer import Tiling, enlarge, upscale
+from collinear.dbpn.pixels import NonFiniteError, quantise
+from collinear.dbpn.progress import Progress
+from collinear.dbpn.scalars import Scalars
 from collinear.dbpn.scoring import load_ma_model, score_images, score_record
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.state import StateError, check_identity, load_state, save_state
 from collinear.dbpn.store import load_or_keep_pairs
 from collinear.dbpn.task import Task, identity_of
-from collinear.dbpn.trainer import COLUMNS, Trainer, train
+from collinear.dbpn.trainer import CURVE_COLUMNS, Trainer, train
 from collinear.dbpn.weights import (
     Weights,
     check_architecture,
@@ -57,6 +62,7 @@ def run_stage(
     out: Path,
     init: Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    tensorboard: Path | None = None,
 ) -> bool:
     """Train one stage into a folder; go on from its state, or return when it is over.
 
@@ -67,6 +73,7 @@ def run_stage(
         out: Folder for the results, made if missing.
         init: Weights to start from; needed for "finetune".
         should_stop: Asked after each update; the state is saved before returning.
+        tensorboard: Folder for scalars of the learning curve.
 
     Returns:
         Whether the training is over (also when it has diverged).
@@ -75,10 +82,46 @@ def run_stage(
         ConfigError, DataError, ImageError, ScoreError, WeightsError, StateError,
         FeatureError: Bad input; the message says what and where.
     """
+    opened = open_training(stage, settings, seed=seed, out=out, init=init)
+    if opened is None:
+        return True
+    trainer, identity = opened
+    scalars = Scalars(tensorboard, len(trainer.curve))
+
+    def save(current: Trainer) -> None:
+        save_state(out / STATE, identity, current.state())
+        write_text(out / CURVE, curve_text(current))
+
+    with Progress(stage, trainer.task.iterations, trainer.step) as progress:
+
+        def watch(current: Trainer) -> None:
+            progress.update(current.step, _last_rmse(current))
+            if current.row_due:
+                scalars.update(current)
+
+        over = train(trainer, save=save, should_stop=should_stop, watch=watch)
+    scalars.close()
+    if not over:
+        return False
+    _publish(trainer, identity, out)
+    return True
+
+
+def open_training(
+    stage: str, settings: Settings, *, seed: int, out: Path, init: Path | None
+) -> tuple[Trainer, dict[str, Any]] | None:
+    """Check everything, and return a trainer at the step of its saved state.
+
+    Args:
+        stage: As `run_stage`, and the others likewise.
+
+    Returns:
+        The trainer and its identity; None when the folder holds its results.
+    """
     if stage == "finetune" and init is None:
         raise ConfigError("finetune needs --init, the pretrained weights")
     device = choose_device(settings)
-    settings = with_usable_precision(settings, device)
+    settings = usable(settings, device)
     start = load_weights(init) if init else None
     if start is not None and init is not None:
         check_architecture(start, settings.scale, settings.model, init)
@@ -88,22 +131,19 @@ def run_stage(
     make_folder(out)
     if is_finished(out, identity):
         _log.info("%s holds this training already", out)
-        return True
+        return None
     for warning in warnings_of(settings):
         _log.warning(warning)
-    pairs = load_or_keep_pairs(files, settings.scale, settings.data.cache)
+    remove_left_overs(out)
+    keep_freed_memory()
+    pairs = load_or_keep_pairs(
+        files, settings.scale, settings.data.cache, settings.data.store
+    )
     trainer = Trainer(Task(stage, settings, seed, pairs, digest, start), device)
     if (out / STATE).exists():
         trainer.restore(load_state(out / STATE, identity))
     _log_plan(trainer)
-
-    def save(current: Trainer) -> None:
-        save_state(out / STATE, identity, current.state())
-
-    if not train(trainer, save=save, should_stop=should_stop):
-        return False
-    _publish(trainer, identity, out)
-    return True
+    return trainer, identity
 
 
 def is_finished(out: Path, identity: Mapping[str, Any]) -> bool:
@@ -123,22 +163,6 @@ def is_finished(out: Path, identity: Mapping[str, Any]) -> bool:
         ) from error
     check_identity(path, found, identity)
     return True
-
-
-def make_folder(out: Path) -> None:
-    """Make the folder of results.
-
-    Raises:
-        ConfigError: It cannot be made or written.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(out / ".writable", "")
-        (out / ".writable").unlink()
-    except OSError as error:
-        raise ConfigError(
-            f"--out {out}: cannot be written ({error.strerror})"
-        ) from error
 
 
 def run_score(settings: Settings, *, init: Path, out: Path) -> SetScore | None:
@@ -184,18 +208,41 @@ def run_score(settings: Settings, *, init: Path, out: Path) -> SetScore | None:
     return score
 
 
-def run_upscale(*, init: Path, image: Path, out: Path) -> None:
-    """Enlarge one image file with some weights into a PNG file.
+def run_upscale(
+    *, init: Path, image: Path, out: Path, device: str = "auto", tiling: Tiling
+) -> None:
+    """Enlarge an image file, or all images of a folder, into PNG files.
+
+    Args:
+        init: The weights.
+        image: An image file, or a folder of them.
+        out: A .png file, or a folder; images in it keep their names.
+        device: "auto", "cpu" or "cuda".
+        tiling: How images are cut.
 
     Raises:
-        As `run_stage`.
+        As `run_stage`, and TilingError.
     """
-    if out.suffix.lower() != ".png":
-        raise ConfigError(f"--out {out}: must end in .png")
     weights = load_weights(init)
-    lq = read_image(image)
-    make_folder(out.parent)
-    write_png(out, upscale(weights.build(), lq, weights.scale))
+    if image.is_dir():
+        pairs = [(p, out / f"{p.stem}.png") for p in find_images([image], "--image")]
+        make_folder(out)
+    else:
+        if out.suffix.lower() != ".png":
+            raise ConfigError(f"--out {out}: must end in .png")
+        pairs = [(image, out)]
+        make_folder(out.parent)
+    model = weights.build().to(device_of(device))
+    with Progress("upscale", len(pairs)) as progress:
+        for done, (source, target) in enumerate(pairs, start=1):
+            large = enlarge(model, read_image(source), tiling)
+            write_png(target, quantise(large, model.settings.normalisation))
+            progress.update(done, source.name)
+
+
+def _last_rmse(trainer: Trainer) -> str:
+    rmse = trainer.curve[-1][-1] if trainer.curve else None
+    return "" if rmse is None else f"RMSE {rmse:.3g}"
 
 
 def _log_plan(trainer: Trainer) -> None:
@@ -266,7 +313,10 @@ def _weights_of(trainer: Trainer, identity: Mapping[str, Any]) -> Weights:
 
 def curve_text(trainer: Trainer) -> str:
     """Return the learning curve as tab-separated text; empty: a term not in use."""
-    lines = ["\t".join((*COLUMNS, "rmse"))]
+    names: tuple[str, ...] = CURVE_COLUMNS
+    if trainer.task.stage_settings.loss == "l1":
+        names = tuple("l1" if name == "mse" else name for name in names)
+    lines = ["\t".join(names)]
     lines += ["\t".join(_cell(value) for value in row) for row in trainer.curve]
     return "\n".join(lines) + "\n"
 

@@ -13,15 +13,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SCALES = (2, 4, 8)
+GEOMETRY = {2: (6, 2, 2), 4: (8, 4, 2), 8: (12, 8, 2)}
+"""Kernel, stride and padding of the projections by scale (Haris et al., CVPR 2018,
+section 5.1)."""
+SCALES = tuple(GEOMETRY)
 STAGES = ("pretrain", "finetune")
+NORMALISATIONS = ("imagenet", "none")
+"""What networks see: mean and deviation of ImageNet taken off, or plain 0..1."""
+COMPILE = ("none", "default", "graphs")
+STORES = ("auto", "ram", "map", "device")
+LOSSES = ("mse", "l1")
+AUGMENTATIONS = {"square": tuple(range(8)), "mirrored": (0, 2, 4, 6), "none": (0,)}
+"""Orientations of a patch: all symmetries of the square; the authors' four (mirrors and
+half turns); or as it is."""
 TAPS = ("pool1", "pool2", "pool3", "pool4", "pool5")
 """Places in VGG19 where features are taken; pool k halves the image k times."""
 
 
+def _later(default: Any) -> Any:
+    """A key that is younger than the first digests.
+
+    At its default it is left out of JSON, so trainings from before keep their identity.
+    """
+    return field(default=default, metadata={"later": True})
+
+
 @dataclass(frozen=True)
 class ModelSettings:
-    """Shape of the generator (see `collinear.dbpn.model.DBPN`)."""
+    """Shape of the generator (see `collinear.dbpn.model.DBPN`).
+
+    `normalisation` is what its numbers mean: one of `NORMALISATIONS`.
+    """
 
     variant: str = "dense"
     stages: int = 7
@@ -29,6 +51,7 @@ class ModelSettings:
     feat: int = 256
     residual: bool = True
     chain: int = 7
+    normalisation: str = _later("imagenet")
 
 
 @dataclass(frozen=True)
@@ -37,16 +60,30 @@ class DataSettings:
 
     Attributes:
         source: "builtin" (photographs of installed packages) or "folder".
-        train: Folder of originals, or names of builtin photographs; None: the default.
-        evaluation: The images that are scored: a folder of originals, or names of
+        train: A folder of originals or several, or names of builtin photographs; None:
+            the default.
+        evaluation: The images that are scored: folders of originals, or names of
             builtin photographs; None: the default of `source` builtin.
         cache: Folder where decoded training images are kept between runs.
+        store: Where they are during a training: "ram", "map" (mapped from `cache`),
+            "device" (the GPU's memory), or "auto": the GPU if they fit, else mapped
+            with a cache and in memory without. No number depends on it.
+        train_lq: Folders of low resolution images; none: made from the originals.
+        template: Their names, `{}` standing for the original's; None: `{}` or
+            `{}x` and the scale, whichever is there.
+        evaluation_lq: As `train_lq`, of the images that are scored.
+        evaluation_template: As `template`.
     """
 
     source: str = "builtin"
-    train: Path | tuple[str, ...] | None = None
-    evaluation: Path | tuple[str, ...] | None = None
+    train: Path | tuple[str | Path, ...] | None = None
+    evaluation: Path | tuple[str | Path, ...] | None = None
     cache: Path | None = None
+    store: str = "auto"
+    train_lq: tuple[Path, ...] = ()
+    template: str | None = None
+    evaluation_lq: tuple[Path, ...] = ()
+    evaluation_template: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +127,14 @@ class StageSettings:
         decay_factor: multiplied by this.
         ema: Decay of the moving average of the generator; 0 switches it off.
         discriminator: Its shape.
+        loss: "mse" or "l1": what the pixel term with weight `w_mse` is.
+        gram: "image", one Gram matrix an image, or "minibatch", one for all of them as
+            in the authors' program.
+        accumulate: Parts that a minibatch is cut into to save memory; their gradients
+            are added before an update.
+        augment: One of `AUGMENTATIONS`.
+        zero_start: Whether a fresh residual network starts as bicubic enlargement, with
+            zeros in its last layer.
     """
 
     epochs: float | None
@@ -105,6 +150,11 @@ class StageSettings:
     decay_factor: float = 0.1
     ema: float = 0.0
     discriminator: DiscriminatorSettings = field(default_factory=DiscriminatorSettings)
+    loss: str = _later("mse")
+    gram: str = _later("image")
+    accumulate: int = _later(1)
+    augment: str = _later("square")
+    zero_start: bool = _later(True)
 
     @property
     def uses_features(self) -> bool:
@@ -144,6 +194,8 @@ class Settings:
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
     device: str = "auto"
     precision: str = "fp32"
+    channels_last: bool = False
+    compile: str = "none"
     max_rmse: float | None = None
     save_every: int = 500
     threads: int = 1
@@ -169,12 +221,17 @@ def warnings_of(settings: Settings) -> list[str]:
     return found
 
 
+def _left_out(item: dataclasses.Field[Any], value: Any) -> bool:
+    return bool(item.metadata.get("later")) and value == item.default
+
+
 def as_json(value: Any) -> Any:
     """Return dataclasses, tuples and paths as JSON types, for digests and files."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             item.name: as_json(getattr(value, item.name))
             for item in dataclasses.fields(value)
+            if not _left_out(item, getattr(value, item.name))
         }
     if isinstance(value, tuple | list):
         return [as_json(item) for item in value]

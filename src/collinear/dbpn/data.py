@@ -1,7 +1,8 @@
 """Images of a training: where they are, that they fit, and their low resolution copies.
 
 No torch here, so that a configuration and its images can be checked quickly. Low
-resolution images are made once from the originals with the MATLAB-like bicubic rule.
+resolution images are read, or made once from the originals with the MATLAB-like bicubic
+rule.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
+from collinear.dbpn.builtin import BUILTIN, BUILTIN_EVALUATION, BUILTIN_TRAIN
 from collinear.dbpn.config import DataSettings, Settings
 from collinear.dbpn.files import digest_of
+from collinear.dbpn.folders import DataError, find_images, match_low_resolution
 from collinear.quality.images import (
     ImageError,
     RgbImage,
@@ -25,34 +30,8 @@ from collinear.quality.images import (
 from collinear.quality.resize import resize_bicubic_uint8
 from collinear.quality.score import ScoreError, check_size
 
-BUILTIN = {
-    "astronaut": ("skimage", "data/astronaut.png"),
-    "coffee": ("skimage", "data/coffee.png"),
-    "rocket": ("skimage", "data/rocket.jpg"),
-    "motorcycle_left": ("skimage", "data/motorcycle_left.png"),
-    "hubble_deep_field": ("skimage", "data/hubble_deep_field.jpg"),
-    "chelsea": ("skimage", "data/chelsea.png"),
-    "china": ("sklearn", "datasets/images/china.jpg"),
-    "flower": ("sklearn", "datasets/images/flower.jpg"),
-}
-"""Photographs inside installed packages: package and file. They are never copied."""
-BUILTIN_TRAIN = (
-    "astronaut",
-    "coffee",
-    "rocket",
-    "motorcycle_left",
-    "hubble_deep_field",
-    "china",
-)
-BUILTIN_EVALUATION = ("chelsea", "flower")
-
-_SUFFIXES = (".png", ".jpg", ".jpeg")
 _LQ_RECIPE = "bicubic-1"
 """Part of the data digest: change it when low resolution images change."""
-
-
-class DataError(ValueError):
-    """Images that do not fit; the message names the image and the rule."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +44,8 @@ class ImageFile:
         width: Pixels, before the crop to a multiple of the scale.
         height: Pixels, likewise.
         sha256: Digest of the file.
+        low: Its low resolution file; None: it is made from the original.
+        low_sha256: Digest of that file.
     """
 
     stem: str
@@ -72,6 +53,8 @@ class ImageFile:
     width: int
     height: int
     sha256: str
+    low: Path | None = None
+    low_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,14 +92,26 @@ def list_images(settings: Settings) -> ImageSets:
         ImageError: An image is not 8-bit RGB or cannot be read.
         ScoreError: An evaluation image is too small to be scored.
     """
-    train = _describe(_paths(settings.data, "train"))
-    evaluation = _describe(_paths(settings.data, "evaluation"))
+    data, scale = settings.data, settings.scale
+    train = _with_low_resolution(
+        _describe(_paths(data, "train")),
+        data.train_lq,
+        data.template,
+        scale=scale,
+        key="data.train_lq",
+    )
+    evaluation = _with_low_resolution(
+        _describe(_paths(data, "evaluation")),
+        data.evaluation_lq,
+        data.evaluation_template,
+        scale=scale,
+        key="scoring.evaluation_lq",
+    )
     _check_overlap(train, evaluation)
     largest = max(settings.pretrain.patch, settings.finetune.patch)
     for image in train:
         _check_patch(image, largest, settings.scale)
     for image in evaluation:
-        scale = settings.scale
         size = (image.height // scale * scale, image.width // scale * scale)
         check_size(str(image.path), size)
     return ImageSets(train, evaluation)
@@ -124,9 +119,11 @@ def list_images(settings: Settings) -> ImageSets:
 
 def data_digest(images: Sequence[ImageFile], scale: int) -> str:
     """Return the digest of a set of images and of what is made from them."""
-    return digest_of(
-        [_LQ_RECIPE, scale, [[image.stem, image.sha256] for image in images]]
-    )
+    names = [
+        [image.stem, image.sha256, *([image.low_sha256] if image.low else [])]
+        for image in images
+    ]
+    return digest_of([_LQ_RECIPE, scale, names])
 
 
 def load_pairs(images: Sequence[ImageFile], scale: int) -> list[ImagePair]:
@@ -137,10 +134,14 @@ def load_pairs(images: Sequence[ImageFile], scale: int) -> list[ImagePair]:
 
 
 def load_pair(image: ImageFile, scale: int) -> ImagePair:
-    """Read one image, crop it to a multiple of the scale and shrink it."""
+    """Read one image, crop it to a multiple of the scale, and read or make its copy."""
     gt = crop_to_multiple(read_image(image.path), scale)
-    size = (gt.shape[0] // scale, gt.shape[1] // scale)
-    return ImagePair(image.stem, gt, resize_bicubic_uint8(gt, size=size))
+    height, width = gt.shape[0] // scale, gt.shape[1] // scale
+    if image.low is None:
+        low = resize_bicubic_uint8(gt, size=(height, width))
+    else:
+        low = np.ascontiguousarray(read_image(image.low)[:height, :width])
+    return ImagePair(image.stem, gt, low)
 
 
 def crop_to_multiple(image: RgbImage, scale: int) -> RgbImage:
@@ -171,17 +172,44 @@ def _paths(data: DataSettings, kind: str) -> list[Path]:
     chosen = data.train if train else data.evaluation
     if chosen is None:
         chosen = BUILTIN_TRAIN if train else BUILTIN_EVALUATION
-    if isinstance(chosen, tuple):
-        return [builtin_path(name) for name in chosen]
+    if isinstance(chosen, Path):
+        chosen = (chosen,)
+    if all(isinstance(name, str) for name in chosen):
+        return [builtin_path(str(name)) for name in chosen]
     key = "data.train" if train else "scoring.evaluation"
-    if not chosen.is_dir():
-        raise DataError(f"{key}: {chosen} is not a folder")
-    found = sorted(
-        path for path in chosen.iterdir() if path.suffix.lower() in _SUFFIXES
-    )
-    if not found:
-        raise DataError(f"{key}: {chosen} has no .png, .jpg or .jpeg file")
-    return found
+    return find_images([Path(folder) for folder in chosen], key)
+
+
+def _with_low_resolution(
+    images: tuple[ImageFile, ...],
+    folders: tuple[Path, ...],
+    template: str | None,
+    *,
+    scale: int,
+    key: str,
+) -> tuple[ImageFile, ...]:
+    """Return the images with their low resolution files, checked for their sizes."""
+    if not folders:
+        return images
+    originals = [image.path for image in images]
+    paths = match_low_resolution(originals, folders, template, scale, key=key)
+    with ThreadPoolExecutor() as pool:
+        lows = pool.map(_describe_one, paths)
+        return tuple(
+            _joined(image, low, scale) for image, low in zip(images, lows, strict=True)
+        )
+
+
+def _joined(image: ImageFile, low: ImageFile, scale: int) -> ImageFile:
+    for ours, theirs in ((image.width, low.width), (image.height, low.height)):
+        # Programs round a size that is no multiple of the scale down or up.
+        if theirs not in (ours // scale, -(-ours // scale)):
+            raise DataError(
+                f"{low.path}: a low resolution image must be {scale} times smaller "
+                f"than its original, but it has {low.width} x {low.height} pixels and "
+                f"{image.path} has {image.width} x {image.height}"
+            )
+    return replace(image, low=low.path, low_sha256=low.sha256)
 
 
 def _describe(paths: Sequence[Path]) -> tuple[ImageFile, ...]:

@@ -20,7 +20,7 @@ from torch.nn import functional
 from collinear.dbpn.config import TAPS, FeatureSettings
 from collinear.dbpn.data import builtin_path
 from collinear.dbpn.files import digest_of_file
-from collinear.dbpn.pixels import as_tensor, normalise
+from collinear.dbpn.pixels import as_imagenet, as_tensor, normalise
 from collinear.quality.images import read_image
 
 VGG19_PREFIX = "dcbb9e9d"
@@ -43,26 +43,32 @@ class FeatureNetwork(nn.Module):
         layers: The convolutions, activations and pools, numbered as in torchvision.
         taps: Names of the pools to return.
         identity: Name for reports and digests.
+        normalisation: Range of the images that it will see.
     """
 
     tap_rms: Tensor
 
     def __init__(
-        self, layers: nn.Sequential, taps: tuple[str, ...], identity: str
+        self,
+        layers: nn.Sequential,
+        taps: tuple[str, ...],
+        identity: str,
+        normalisation: str = "imagenet",
     ) -> None:
         super().__init__()
         self.layers = layers
         self.taps = taps
         self.identity = identity
+        self.normalisation = normalisation
         self.register_buffer("tap_rms", torch.ones(len(taps)))
         self.requires_grad_(False)
         self.eval()
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Return the maps (n, c, h, w) of each tap for a normalised image."""
+        """Return the maps (n, c, h, w) of each tap for images (n, 3, h', w')."""
         found: list[Tensor] = []
         pools = 0
-        maps = image
+        maps = as_imagenet(image) if self.normalisation == "none" else image
         for layer in self.layers:
             if not isinstance(layer, nn.MaxPool2d):
                 maps = layer(maps)
@@ -84,13 +90,16 @@ class FeatureNetwork(nn.Module):
 
 
 def build_features(
-    settings: FeatureSettings, prefix: str = VGG19_PREFIX
+    settings: FeatureSettings,
+    prefix: str = VGG19_PREFIX,
+    normalisation: str = "imagenet",
 ) -> FeatureNetwork:
     """Return the feature network of a configuration, on the CPU.
 
     Args:
         settings: Kind, file, width, taps.
         prefix: Expected first digits of the file's SHA-256.
+        normalisation: Range of the images that it will see.
 
     Raises:
         FeatureError: The file of trained weights cannot be used.
@@ -101,9 +110,10 @@ def build_features(
         _load_trained(layers, settings.file, prefix)
     else:
         _draw_weights(layers, settings.seed)
-    network = FeatureNetwork(layers, settings.taps, feature_identity(settings))
+    identity = feature_identity(settings)
+    network = FeatureNetwork(layers, settings.taps, identity, normalisation)
     if settings.normalize_taps:
-        network.normalise_taps(calibration_images())
+        network.normalise_taps(calibration_images(normalisation))
     return network
 
 
@@ -124,7 +134,7 @@ def feature_identity(settings: FeatureSettings) -> str:
     return f"random_vgg19({width}, seed {settings.seed}, taps {shown}{raw})"
 
 
-def calibration_images() -> Tensor:
+def calibration_images(normalisation: str = "imagenet") -> Tensor:
     """Return the fixed minibatch that the taps are normalised on: (4, 3, 128, 128)."""
     crops = []
     for name in _CALIBRATION:
@@ -132,7 +142,7 @@ def calibration_images() -> Tensor:
         top, left = ((side - _CALIBRATION_SIDE) // 2 for side in image.shape[:2])
         crop = image[top:, left:][:_CALIBRATION_SIDE, :_CALIBRATION_SIDE]
         crops.append(as_tensor(crop))
-    return normalise(torch.stack(crops))
+    return normalise(torch.stack(crops), normalisation)
 
 
 def _halve(maps: Tensor) -> Tensor:

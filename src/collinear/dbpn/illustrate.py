@@ -13,10 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
-from collinear.dbpn.commands import make_folder
 from collinear.dbpn.config import Settings
 from collinear.dbpn.data import DataError, ImageFile, ImagePair, list_images, load_pair
-from collinear.dbpn.files import write_atomically
+from collinear.dbpn.files import make_folder, write_atomically
 from collinear.dbpn.infer import upscale
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.weights import check_architecture, load_weights

@@ -23,6 +23,11 @@ def squared_error(sr: Tensor, gt: Tensor) -> Tensor:
     return functional.mse_loss(sr.float(), gt.float())
 
 
+def absolute_error(sr: Tensor, gt: Tensor) -> Tensor:
+    """Return the mean absolute difference of images (n, 3, h, w)."""
+    return functional.l1_loss(sr.float(), gt.float())
+
+
 def perceptual_error(sr: Sequence[Tensor], gt: Sequence[Tensor]) -> Tensor:
     """Return the sum over taps of the mean squared difference of features.
 
@@ -33,21 +38,30 @@ def perceptual_error(sr: Sequence[Tensor], gt: Sequence[Tensor]) -> Tensor:
     return torch.stack(errors).sum()
 
 
-def style_error(sr: Sequence[Tensor], gt: Sequence[Tensor]) -> Tensor:
+def style_error(
+    sr: Sequence[Tensor], gt: Sequence[Tensor], merged: bool = False
+) -> Tensor:
     """Return the sum over taps of the mean squared difference of Gram matrices."""
     errors = [
-        functional.mse_loss(gram(ours), gram(theirs))
+        functional.mse_loss(gram(ours, merged), gram(theirs, merged))
         for ours, theirs in zip(sr, gt, strict=True)
     ]
     return torch.stack(errors).sum()
 
 
-def gram(features: Tensor) -> Tensor:
+def gram(features: Tensor, merged: bool = False) -> Tensor:
     """Return the Gram matrix of each image, (n, c, c), divided by c h w.
 
-    Johnson et al. 2016, eq. 3. One matrix for an image: merging a minibatch into one
-    matrix, as some programs do, correlates unrelated images and depends on its size.
+    Johnson et al. 2016, eq. 3.
+
+    Args:
+        features: Maps (n, c, h, w).
+        merged: Return one matrix (1, n c, n c) of the minibatch, divided by n c h w, as
+            the authors' program does. It correlates unrelated images, and its level
+            depends on their number; for one image it is the same.
     """
+    if merged:
+        features = features.flatten(0, 1)[None]
     n, c, h, w = features.shape
     flat = features.float().reshape(n, c, h * w)
     # Sums over many positions: in single precision also where networks run in bf16.
@@ -92,11 +106,12 @@ def generator_terms(
             frozen meanwhile.
 
     Returns:
-        Scalars by name, out of `TERMS`.
+        Scalars by name, out of `TERMS`; "mse" is the pixel term, squared or absolute.
     """
     terms = {}
     if stage.w_mse > 0:
-        terms["mse"] = squared_error(sr, gt)
+        pixels = absolute_error if stage.loss == "l1" else squared_error
+        terms["mse"] = pixels(sr, gt)
     if stage.uses_features:
         assert features is not None
         ours = features(sr)
@@ -105,7 +120,7 @@ def generator_terms(
         if stage.w_perceptual > 0:
             terms["perceptual"] = perceptual_error(ours, theirs)
         if stage.w_style > 0:
-            terms["style"] = style_error(ours, theirs)
+            terms["style"] = style_error(ours, theirs, merged=stage.gram == "minibatch")
     if stage.w_adversarial > 0:
         assert discriminator is not None
         terms["adversarial"] = adversarial_error(discriminator(sr))

@@ -10,17 +10,15 @@ first.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from collinear.dbpn.config import ModelSettings
+from collinear.dbpn.config import GEOMETRY, ModelSettings
+from collinear.dbpn.reference import own_state
 from collinear.dbpn.upsample import BicubicUpsample
 
-_GEOMETRY = {2: (6, 2, 2), 4: (8, 4, 2), 8: (12, 8, 2)}
-"""Kernel, stride and padding of the projections by scale (H18 section 5.1)."""
 _SLOPE = 0.25
 
 
@@ -67,8 +65,8 @@ class ProjectionUnit(nn.Module):
 class DBPN(nn.Module):
     """The generator.
 
-    Images are normalised with the mean and deviation of ImageNet (see
-    `collinear.dbpn.pixels`), at the input and at the output.
+    Images are in the range of `settings.normalisation` (see `collinear.dbpn.pixels`),
+    at the input and at the output.
 
     Args:
         scale: 2, 4 or 8.
@@ -97,14 +95,21 @@ class DBPN(nn.Module):
         self.bicubic = BicubicUpsample(scale) if settings.residual else None
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Draw all weights anew (He et al. 2015, fan-in) from torch's generator."""
+    def reset_parameters(self, zero_start: bool = True) -> None:
+        """Draw all weights anew (He et al. 2015, fan-in) from torch's generator.
+
+        The fan-in of a transposed convolution is torch's, as in the authors' program:
+        each of its outputs sees only (kernel / stride)^2 taps, so it starts small.
+
+        Args:
+            zero_start: Whether a residual network starts as bicubic enlargement.
+        """
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight)
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
-        if self.bicubic is not None:
+        if self.bicubic is not None and zero_start:
             # Start at the bicubic image instead of far away from it.
             nn.init.zeros_(self.output.weight)
 
@@ -118,13 +123,15 @@ class DBPN(nn.Module):
             for _ in range(self.passes):
                 highs, low = self._dense_pass(low)
                 # Only the last high map of each pass is kept, here the oldest first.
-                lasts.append(highs[:, : self.settings.base])
+                lasts.append(highs[:, : self.settings.base].clone())
             maps = torch.cat(lasts, 1)
         image = self.output(maps)
         return image if self.bicubic is None else image + self.bicubic(lq)
 
     def _dense_pass(self, low: Tensor) -> tuple[Tensor, Tensor]:
         """Return all high maps of a chain, newest first, and its last low map."""
+        if not torch.is_grad_enabled():
+            return self._lean_pass(low)
         highs = self.ups[0](low)
         lows: list[Tensor] = []
         for up, down in zip(list(self.ups)[1:], self.downs, strict=True):
@@ -132,9 +139,28 @@ class DBPN(nn.Module):
             highs = torch.cat([up(torch.cat(lows, 1)), highs], 1)
         return highs, lows[0]
 
+    def _lean_pass(self, low: Tensor) -> tuple[Tensor, Tensor]:
+        """As `_dense_pass`, but all high maps lie in one block and are not copied.
+
+        Only where no gradient is wanted, because the block is written piece by piece.
+        """
+        base, units = self.settings.base, len(self.ups)
+        first = self.ups[0](low)
+        n, _, h, w = first.shape
+        block = first.new_empty((n, units * base, h, w))
+        lows: list[Tensor] = []
+        newest = first
+        for index in range(units):
+            start = (units - 1 - index) * base
+            block[:, start : start + base] = newest
+            if index + 1 < units:
+                lows.insert(0, self.downs[index](block[:, start:]))
+                newest = self.ups[index + 1](torch.cat(lows, 1))
+        return block, lows[0]
+
 
 def _projection(up: bool, scale: int, channels: int) -> nn.Module:
-    kernel, stride, padding = _GEOMETRY[scale]
+    kernel, stride, padding = GEOMETRY[scale]
     kind = nn.ConvTranspose2d if up else nn.Conv2d
     return kind(channels, channels, kernel, stride, padding)
 
@@ -149,27 +175,9 @@ def load_reference_state(model: DBPN, state: Mapping[str, Tensor]) -> None:
 
     Args:
         model: A model of the same shape.
-        state: Tensors by name, with or without the prefix "module." of their
-            data-parallel wrapper.
+        state: Tensors by name, with or without the prefix "module.".
 
     Raises:
         RuntimeError: Names or shapes do not fit (from torch, which lists them).
     """
-    renamed = {
-        _own_name(name.removeprefix("module.")): value for name, value in state.items()
-    }
-    model.load_state_dict(renamed)
-
-
-def _own_name(name: str) -> str:
-    """Return our name of a parameter of the authors' program."""
-    unit = re.fullmatch(r"(up|down)(\d+)\.(.+)", name)
-    if unit:
-        kind, number, rest = unit.groups()
-        rest = re.sub(r"^conv\.", "merge.", rest)
-        for index, own in enumerate(("project", "back", "correct"), start=1):
-            rest = re.sub(rf"^{kind}_conv{index}\.", f"{own}.", rest)
-        return f"{kind}s.{int(number) - 1}.{rest.replace('deconv.', 'conv.')}"
-    if name.startswith("output_conv.conv."):
-        return name.replace("output_conv.conv.", "output.")
-    return name.replace("feat0.", "wide.").replace("feat1.", "narrow.")
+    model.load_state_dict(own_state(state))

@@ -43,6 +43,7 @@ def plan_patches(
     minibatch: int,
     patch: int,
     sizes: Sequence[tuple[int, int]],
+    orientations: Sequence[int] = range(ORIENTATIONS),
 ) -> list[Patch]:
     """Return the patches of one update.
 
@@ -55,6 +56,7 @@ def plan_patches(
         minibatch: Patches to return.
         patch: Side in low resolution pixels.
         sizes: Height and width of each low resolution image, none below `patch`.
+        orientations: Which of the symmetries to draw from.
 
     Returns:
         `minibatch` patches.
@@ -70,7 +72,7 @@ def plan_patches(
                 image=image,
                 top=int(draw.integers(height - patch + 1)),
                 left=int(draw.integers(width - patch + 1)),
-                orientation=int(draw.integers(ORIENTATIONS)),
+                orientation=orientations[int(draw.integers(len(orientations)))],
             )
         )
     return chosen

@@ -22,25 +22,38 @@ def as_tensor(image: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
-def normalise(pixels: Tensor) -> Tensor:
-    """Return uint8 pixels (..., 3, h, w) as normalised float32."""
-    return (pixels.float() / 255 - _column(_MEAN, pixels)) / _column(_DEVIATION, pixels)
+def normalise(pixels: Tensor, normalisation: str = "imagenet") -> Tensor:
+    """Return uint8 pixels (..., 3, h, w) as float32 in the range of the networks.
+
+    Args:
+        pixels: 8-bit pixels.
+        normalisation: "imagenet" (mean 0, deviation 1 a channel) or "none" (0..1).
+    """
+    scaled = pixels.float() / 255
+    return scaled if normalisation == "none" else as_imagenet(scaled)
 
 
-def to_levels(image: Tensor) -> Tensor:
-    """Return normalised images as grey levels 0..255, without rounding or clipping."""
+def as_imagenet(scaled: Tensor) -> Tensor:
+    """Return images in 0..1 with ImageNet's mean and deviation taken off."""
+    return (scaled - _column(_MEAN, scaled)) / _column(_DEVIATION, scaled)
+
+
+def to_levels(image: Tensor, normalisation: str = "imagenet") -> Tensor:
+    """Return network images as grey levels 0..255, without rounding or clipping."""
+    if normalisation == "none":
+        return image.float() * 255
     scaled = image.float() * _column(_DEVIATION, image) + _column(_MEAN, image)
     return scaled * 255
 
 
-def quantise(image: Tensor) -> NDArray[np.uint8]:
-    """Return a normalised image (3, h, w) as 8-bit (h, w, 3), rounded half up.
+def quantise(image: Tensor, normalisation: str = "imagenet") -> NDArray[np.uint8]:
+    """Return a network image (3, h, w) as 8-bit (h, w, 3), rounded half up.
 
     Raises:
         NonFiniteError: A value is NaN or infinite; in 8 bits it would look like a
             colour.
     """
-    levels = to_levels(image)
+    levels = to_levels(image, normalisation)
     if not torch.isfinite(levels).all():
         raise NonFiniteError("the super-resolved image has NaN or infinite values")
     rounded = torch.floor(levels.clamp(0, 255) + 0.5).to(torch.uint8)

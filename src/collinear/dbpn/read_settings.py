@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from collinear.dbpn.config import (
+    AUGMENTATIONS,
+    COMPILE,
+    LOSSES,
+    NORMALISATIONS,
     SCALES,
     STAGES,
     TAPS,
-    DataSettings,
     DiscriminatorSettings,
     FeatureSettings,
     ModelSettings,
@@ -18,6 +21,7 @@ from collinear.dbpn.config import (
     Settings,
     StageSettings,
 )
+from collinear.dbpn.read_data import read_data, read_path
 from collinear.dbpn.section import ConfigError, Section
 
 TRIAL_PARAMS = (
@@ -67,13 +71,15 @@ def load_settings(
     settings = Settings(
         scale=int(scale),
         model=_read_model(top.section("model")),
-        data=_read_data(top.section("data"), score),
+        data=read_data(top.section("data"), score),
         pretrain=_read_pretrain(top.section("pretrain")),
         finetune=_read_finetune(_with_params(top.section("finetune"), params or {})),
         features=_read_features(top.section("features")),
         scoring=_read_scoring(score),
         device=top.choice("device", ("auto", "cpu", "cuda"), "auto"),
         precision=top.choice("precision", ("fp32", "bf16"), "fp32"),
+        channels_last=top.flag("channels_last", False),
+        compile=top.choice("compile", COMPILE, "none"),
         max_rmse=_read_abort(top.section("abort")),
         save_every=top.integer("save_every", 500),
         threads=Section({"threads": threads}).integer("threads"),
@@ -96,77 +102,20 @@ def _read_model(section: Section) -> ModelSettings:
         feat=section.integer("feat", default.feat),
         residual=section.flag("residual", default.residual),
         chain=section.integer("chain", default.chain, least=2),
+        normalisation=section.choice("normalisation", NORMALISATIONS, "imagenet"),
     )
     section.finish()
     return model
 
 
-def _read_data(section: Section, scoring: Section) -> DataSettings:
-    source = section.choice("source", ("builtin", "folder"), "builtin")
-    read = _read_names if source == "builtin" else _read_folder
-    if section.has("evaluation"):
-        raise ConfigError(
-            f"{section.name('evaluation')} belongs into scoring.evaluation: other "
-            "evaluation images change scores, but no training"
-        )
-    data = DataSettings(
-        source=source,
-        train=read(section, "train"),
-        evaluation=_read_evaluation(scoring, source),
-        cache=_read_path(section, "cache"),
-    )
-    section.finish()
-    return data
-
-
 def _read_scoring(section: Section) -> ScoringSettings:
     scoring = ScoringSettings(
-        ma_model=_read_path(section, "ma_model"),
+        ma_model=read_path(section, "ma_model"),
         foreign_ma_model=section.flag("foreign_ma_model", False),
-        cache=_read_path(section, "cache"),
+        cache=read_path(section, "cache"),
     )
     section.finish()
     return scoring
-
-
-def _read_path(section: Section, key: str) -> Path | None:
-    value = section.take(key)
-    if value is not None and (not isinstance(value, str | Path) or not str(value)):
-        raise ConfigError(f"{section.name(key)} must be a path, but got {value!r}")
-    return None if value is None else Path(value)
-
-
-def _read_evaluation(scoring: Section, source: str) -> Path | tuple[str, ...] | None:
-    """Read a folder or names; only builtin photographs have a default."""
-    if isinstance(scoring.take("evaluation"), str | Path):
-        return _read_folder(scoring, "evaluation")
-    if source == "folder" and not scoring.has("evaluation"):
-        raise ConfigError(
-            f"{scoring.name('evaluation')} is needed when data.source is folder, but "
-            "is not given; name a folder of images or a list of builtin photographs"
-        )
-    return _read_names(scoring, "evaluation")
-
-
-def _read_names(section: Section, key: str) -> tuple[str, ...] | None:
-    if not section.has(key):
-        return None
-    names = section.strict_list(key, [])
-    if not names or not all(isinstance(name, str) for name in names):
-        raise ConfigError(
-            f"{section.name(key)} must be a list of names of photographs, "
-            f"but got {names!r}"
-        )
-    return tuple(names)
-
-
-def _read_folder(section: Section, key: str) -> Path:
-    value = section.take(key)
-    if not isinstance(value, str | Path) or not str(value):
-        raise ConfigError(
-            f"{section.name(key)} must be a folder of images, but got {value!r}"
-        )
-    return Path(value)
 
 
 def _read_length(section: Section) -> tuple[float | None, int | None]:
@@ -192,6 +141,9 @@ def _read_pretrain(section: Section) -> StageSettings:
         w_mse=section.number("w_mse", 1.0, above=0),
         decay_at=section.numbers("decay_at", (0.5,)),
         decay_factor=section.number("decay_factor", 0.1, above=0),
+        ema=section.number("ema", 0.0, least=0, below=1),
+        zero_start=section.flag("zero_start", True),
+        **_read_shared(section),
     )
     section.finish()
     return stage
@@ -213,6 +165,8 @@ def _read_finetune(section: Section) -> StageSettings:
         decay_at=section.numbers("decay_at", (0.5,)),
         decay_factor=section.number("decay_factor", 0.1, above=0),
         ema=section.number("ema", 0.0, least=0, below=1),
+        gram=section.choice("gram", ("image", "minibatch"), "image"),
+        **_read_shared(section),
         discriminator=DiscriminatorSettings(
             base=discriminator.integer("base", 64),
             head=discriminator.choice("head", ("dense", "gap"), "dense"),
@@ -221,6 +175,14 @@ def _read_finetune(section: Section) -> StageSettings:
     discriminator.finish()
     section.finish()
     return stage
+
+
+def _read_shared(section: Section) -> dict[str, Any]:
+    return {
+        "loss": section.choice("loss", LOSSES, "mse"),
+        "accumulate": section.integer("accumulate", 1),
+        "augment": section.choice("augment", tuple(AUGMENTATIONS), "square"),
+    }
 
 
 def _with_params(section: Section, params: Mapping[str, Any]) -> Section:
@@ -281,6 +243,17 @@ def _check_stage(name: str, stage: StageSettings, settings: Settings) -> None:
     """Check what two keys of a stage mean together."""
     if all(getattr(stage, weight) == 0 for weight in _WEIGHTS):
         raise ConfigError(f"{name}: {', '.join(_WEIGHTS)} must not all be 0")
+    if stage.minibatch % stage.accumulate:
+        raise ConfigError(
+            f"{name}.minibatch must be a multiple of {name}.accumulate, but got "
+            f"{stage.minibatch} and {stage.accumulate}"
+        )
+    if stage.accumulate > 1 and stage.gram == "minibatch":
+        raise ConfigError(
+            f"{name}.gram: minibatch needs the whole minibatch at once, but "
+            f"{name}.accumulate is {stage.accumulate}; use gram: image, or "
+            "accumulate: 1"
+        )
     size = stage.patch * settings.scale
     found = f"{name}.patch {stage.patch} times scale {settings.scale} gives {size}"
     dense = stage.discriminator.head == "dense"

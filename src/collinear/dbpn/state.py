@@ -12,6 +12,8 @@ from collinear.dbpn.files import write_atomically
 from collinear.dbpn.weights import WeightsError, load_tensors
 
 FORMAT = "collinear-dbpn-state-1"
+SETTINGS = "settings"
+"""Key of an identity that explains its digest `config`; it is not compared."""
 
 
 class StateError(ValueError):
@@ -56,13 +58,39 @@ def check_identity(
     Raises:
         StateError: It belongs to another one; each difference is named.
     """
-    keys = [key for key in {**wanted, **found} if found.get(key) != wanted.get(key)]
+    keys = [
+        key
+        for key in {**wanted, **found}
+        if key != SETTINGS and found.get(key) != wanted.get(key)
+    ]
     if keys:
         shown = "; ".join(
             f"{key} is {found.get(key)!r}, but this training has {wanted.get(key)!r}"
             for key in keys
         )
+        shown += _changes(found.get(SETTINGS), wanted.get(SETTINGS))
         raise StateError(
             f"{path}: belongs to another training: {shown}; use another --out, "
             "or remove it"
         )
+
+
+def _changes(found: Any, wanted: Any) -> str:
+    """Return the names and values of settings that differ, for a message."""
+    ours, theirs = _flat(found or {}), _flat(wanted or {})
+    names = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    if not (found and wanted and names):
+        return ""
+    shown = ", ".join(
+        f"{k} {ours.get(k)} there and {theirs.get(k)} here" for k in names
+    )
+    return f" ({shown})"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, with names such as stage.learning_rate."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, Mapping)
+        flat |= _flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return flat

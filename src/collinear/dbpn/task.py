@@ -47,7 +47,10 @@ class Task:
 def identity_of(
     stage: str, settings: Settings, seed: int, data_digest: str, init: Weights | None
 ) -> dict[str, Any]:
-    """Return what makes two trainings the same one, as plain JSON values."""
+    """Return what makes two trainings the same one, as plain JSON values.
+
+    "settings" is there for messages: it is what the digest "config" is made of.
+    """
     chosen = settings.stage(stage)
     features = settings.features if chosen.uses_features else None
     recipe = {
@@ -57,11 +60,16 @@ def identity_of(
         "threads": settings.threads,
         "max_rmse": settings.max_rmse,
     }
+    for name in ("channels_last", "compile"):
+        # Younger than the first digests: at its default a key is left out.
+        if getattr(settings, name) != getattr(Settings, name):
+            recipe[name] = getattr(settings, name)
     return {
         "stage": stage,
         "seed": seed,
         "architecture": architecture(settings.scale, settings.model),
         "config": digest_of(recipe),
+        "settings": recipe,
         "data": data_digest,
         "features": feature_identity(features) if features else None,
         "init": init.digest if init else None,

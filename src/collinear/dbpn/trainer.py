@@ -11,13 +11,19 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from collinear.dbpn.acceleration import (
+    compile_networks,
+    memory_format,
+    start_of_update,
+)
+from collinear.dbpn.config import AUGMENTATIONS
 from collinear.dbpn.discriminator import Discriminator
 from collinear.dbpn.features import build_features
 from collinear.dbpn.files import derive_seed
@@ -27,16 +33,20 @@ from collinear.dbpn.losses import (
     generator_terms,
     weighted_sum,
 )
+from collinear.dbpn.minibatch import PatchSource, choose_resident
 from collinear.dbpn.model import DBPN
-from collinear.dbpn.patches import Patch, plan_patches
-from collinear.dbpn.pixels import as_tensor, normalise, to_levels
+from collinear.dbpn.optimizer import Adam
+from collinear.dbpn.patches import plan_patches
+from collinear.dbpn.pixels import normalise, to_levels
 from collinear.dbpn.task import Task
 
 COLUMNS = ("iteration", "epoch", "learning_rate", "loss", *TERMS, "discriminator")
 """Columns of the learning curve; `rmse` (grey levels, RGB, minibatch) follows them."""
 
+CURVE_COLUMNS = (*COLUMNS, "rmse")
 _CURVE_ROWS = 200
 _NEVER = -1
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 class Trainer:
@@ -50,6 +60,7 @@ class Trainer:
         discriminator: None when the adversarial weight is 0.
         features: None when no term needs them.
         curve: Rows of the learning curve so far.
+        curve_rows: About how many rows the whole training gets.
         seconds: Training time so far.
     """
 
@@ -59,19 +70,27 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self.curve: list[list[float | None]] = []
+        self.curve_rows = _CURVE_ROWS
         stage = task.stage_settings
-        self._images = [
-            (as_tensor(pair.lq).to(device), as_tensor(pair.gt).to(device))
-            for pair in task.images
-        ]
-        self.generator = self._build_generator().to(device)
+        settings = task.settings
+        self._normalisation = settings.model.normalisation
+        self._format = memory_format(settings)
+        resident = choose_resident(settings.data.store, task.images, device)
+        self._source = PatchSource(
+            task.images, settings.scale, device, resident=resident
+        )
+        self.generator = self._place(self._build_generator())
         self.average = copy.deepcopy(self.generator) if stage.ema > 0 else None
-        self.discriminator = self._build_discriminator()
+        discriminator = self._build_discriminator()
+        self.discriminator = self._place(discriminator) if discriminator else None
         self.features = (
-            build_features(task.settings.features).to(device)
+            self._place(
+                build_features(settings.features, normalisation=self._normalisation)
+            )
             if stage.uses_features
             else None
         )
+        compile_networks(settings, self.generator, self.discriminator, self.features)
         self._optimizer = _adam(self.generator, stage.learning_rate)
         self._optimizer_d = (
             _adam(self.discriminator, stage.learning_rate)
@@ -82,35 +101,77 @@ class Trainer:
 
     def update(self) -> None:
         """Do one update; the learning curve gets a row when one is due."""
-        task = self.task
         lq, gt = self._minibatch()
+        start_of_update(self.task.settings)
         self._set_learning_rate()
+        parts = self.task.stage_settings.accumulate
+        pairs = list(zip(lq.chunk(parts), gt.chunk(parts), strict=True))
+        if parts == 1:
+            sr = self._generate(lq)
+            loss_d = self._update_discriminator([(sr.detach(), gt)])
+            results: Iterable[tuple[Tensor, Tensor]] = [(sr, gt)]
+        else:
+            loss_d = self._update_discriminator(self._generated(pairs))
+            results = ((self._generate(part), original) for part, original in pairs)
+        self._optimizer.zero_grad(set_to_none=True)
+        found = [self._add_gradients(sr, gt, parts) for sr, gt in results]
+        self._optimizer.step()
+        self._update_average()
+        losses = {
+            name: torch.stack([f[name] for f in found]).sum() for name in found[0]
+        }
+        self._watch(losses["loss"], loss_d)
+        self.step += 1
+        if self.row_due:
+            self._add_row(losses, loss_d)
+
+    def _generate(self, lq: Tensor) -> Tensor:
         with self._autocast():
-            sr = self.generator(lq)
-        loss_d = self._update_discriminator(sr.detach(), gt)
+            return self.generator(lq)
+
+    def _generated(
+        self, pairs: Sequence[tuple[Tensor, Tensor]]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Generate parts without a graph, for the discriminator, which learns first."""
+        for lq, gt in pairs:
+            with torch.no_grad():
+                sr = self._generate(lq)
+            yield sr, gt
+
+    def _add_gradients(self, sr: Tensor, gt: Tensor, parts: int) -> dict[str, Tensor]:
+        """Add a part's gradients to the generator; return its share of each number."""
+        stage = self.task.stage_settings
         with self._autocast():
             terms = generator_terms(
                 sr,
                 gt,
-                task.stage_settings,
+                stage,
                 features=self.features,
                 discriminator=self.discriminator,
             )
-        loss = weighted_sum(terms, task.stage_settings)
-        self._optimizer.zero_grad(set_to_none=True)
+        loss = weighted_sum(terms, stage) / parts
         loss.backward()
-        self._optimizer.step()
-        self._update_average()
-        self._watch(loss, loss_d)
-        self.step += 1
-        if self.row_due:
-            self._add_row(sr.detach(), gt, terms, loss, loss_d)
+        shares = {name: term.detach() / parts for name, term in terms.items()}
+        shares["loss"] = loss.detach()
+        if self._next_row_due:
+            ours, theirs = (
+                to_levels(x, self._normalisation) for x in (sr.detach(), gt)
+            )
+            shares["squares"] = (ours - theirs).square().mean() / parts
+        return shares
 
     @property
     def row_due(self) -> bool:
         """Whether the learning curve has a row for the current step."""
-        every = max(1, self.task.iterations // _CURVE_ROWS)
-        return self.step % every == 0 or self.step in (1, self.task.iterations)
+        return self._is_row(self.step)
+
+    @property
+    def _next_row_due(self) -> bool:
+        return self._is_row(self.step + 1)
+
+    def _is_row(self, step: int) -> bool:
+        every = max(1, self.task.iterations // self.curve_rows)
+        return step % every == 0 or step in (1, self.task.iterations)
 
     @property
     def learning_rate(self) -> float:
@@ -179,6 +240,8 @@ class Trainer:
         task = self.task
         with _seeded(task, "generator"):
             network = DBPN(task.settings.scale, task.settings.model)
+            if not task.stage_settings.zero_start:
+                network.reset_parameters(zero_start=False)
         if task.init is not None:
             network.load_state_dict(task.init.generator)
         return network
@@ -189,34 +252,31 @@ class Trainer:
             return None
         with _seeded(self.task, "discriminator"):
             size = stage.patch * self.task.settings.scale
-            return Discriminator(stage.discriminator, size).to(self.device)
+            return Discriminator(stage.discriminator, size)
+
+    def _place(self, network: _Network) -> _Network:
+        placed = network.to(self.device)
+        # torch's types do not know this argument of `to`.
+        return placed.to(memory_format=self._format)  # type: ignore[call-overload]
 
     def _minibatch(self) -> tuple[Tensor, Tensor]:
-        """Return normalised lq (n, 3, p, p) and gt (n, 3, s p, s p)."""
-        task = self.task
+        """Return lq (n, 3, p, p) and gt (n, 3, s p, s p) as the networks see them."""
+        task, stage = self.task, self.task.stage_settings
         patches = plan_patches(
             task.seed,
             task.stage,
             self.step,
-            minibatch=task.stage_settings.minibatch,
-            patch=task.stage_settings.patch,
-            sizes=[pair.lq.shape[:2] for pair in task.images],
+            minibatch=stage.minibatch,
+            patch=stage.patch,
+            sizes=self._source.sizes,
+            orientations=AUGMENTATIONS[stage.augment],
         )
-        return self._stack(patches, 0, 1), self._stack(patches, 1, task.settings.scale)
+        lq, gt = self._source.minibatch(patches, stage.patch)
+        return self._seen(lq), self._seen(gt)
 
-    def _stack(self, patches: Sequence[Patch], kind: int, factor: int) -> Tensor:
-        side = self.task.stage_settings.patch * factor
-        cut = [
-            oriented_crop(
-                self._images[patch.image][kind],
-                patch.top * factor,
-                patch.left * factor,
-                side,
-                patch.orientation,
-            )
-            for patch in patches
-        ]
-        return normalise(torch.stack(cut))
+    def _seen(self, pixels: Tensor) -> Tensor:
+        image = normalise(pixels, self._normalisation)
+        return image.contiguous(memory_format=self._format)
 
     def _autocast(self) -> torch.autocast:
         enabled = self.task.settings.precision == "bf16"
@@ -228,18 +288,25 @@ class Trainer:
                 for group in optimizer.param_groups:
                     group["lr"] = self.learning_rate
 
-    def _update_discriminator(self, sr: Tensor, gt: Tensor) -> Tensor | None:
+    def _update_discriminator(
+        self, pairs: Iterable[tuple[Tensor, Tensor]]
+    ) -> Tensor | None:
+        """Teach the discriminator on parts (sr, gt) of a minibatch; return its loss."""
         network, optimizer = self.discriminator, self._optimizer_d
         if network is None or optimizer is None:
             return None
         network.requires_grad_(True)
-        with self._autocast():
-            loss = discriminator_error(network(gt), network(sr))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        losses = []
+        for sr, gt in pairs:
+            with self._autocast():
+                loss = discriminator_error(network(gt), network(sr))
+            loss = loss / self.task.stage_settings.accumulate
+            loss.backward()
+            losses.append(loss.detach())
         optimizer.step()
         network.requires_grad_(False)
-        return loss.detach()
+        return torch.stack(losses).sum()
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -254,17 +321,9 @@ class Trainer:
         bad = ~torch.isfinite(torch.stack(found)).all() & (self._first_bad == _NEVER)
         self._first_bad.masked_fill_(bad, self.step)
 
-    @torch.no_grad()
-    def _add_row(
-        self,
-        sr: Tensor,
-        gt: Tensor,
-        terms: dict[str, Tensor],
-        loss: Tensor,
-        loss_d: Tensor | None,
-    ) -> None:
-        rmse = (to_levels(sr) - to_levels(gt)).square().mean().sqrt()
-        values = [loss, *(terms.get(name) for name in TERMS), loss_d, rmse]
+    def _add_row(self, losses: dict[str, Tensor], loss_d: Tensor | None) -> None:
+        terms = [losses.get(name) for name in TERMS]
+        values = [losses["loss"], *terms, loss_d, losses["squares"].sqrt()]
         rate = self._optimizer.param_groups[0]["lr"]
         row = [float(self.step), self.epochs(self.step), float(rate)]
         self.curve.append([*row, *(None if v is None else float(v) for v in values)])
@@ -273,20 +332,12 @@ class Trainer:
         return all(bool(torch.isfinite(p).all()) for p in self.result.parameters())
 
 
-def oriented_crop(
-    image: Tensor, top: int, left: int, side: int, orientation: int
-) -> Tensor:
-    """Cut a square out of (3, h, w); 0 to 3 are its turns, 4 to 7 the same mirrored."""
-    crop = image[:, top : top + side, left : left + side]
-    turned = torch.rot90(crop, orientation % 4, (1, 2))
-    return turned.flip(2) if orientation >= 4 else turned
-
-
 def train(
     trainer: Trainer,
     *,
     save: Callable[[Trainer], None],
     should_stop: Callable[[], bool],
+    watch: Callable[[Trainer], None] = lambda _: None,
 ) -> bool:
     """Update until the training is over, has diverged, or is asked to stop.
 
@@ -294,6 +345,7 @@ def train(
         trainer: The training; it goes on from its step.
         save: Stores its state; called every `save_every` updates and on a stop.
         should_stop: Asked after each update.
+        watch: Called after each update.
 
     Returns:
         Whether the training is over. If not, it has been saved.
@@ -301,6 +353,7 @@ def train(
     clock = _Clock(trainer)
     while trainer.step < trainer.task.iterations:
         trainer.update()
+        watch(trainer)
         saving = trainer.step % trainer.task.settings.save_every == 0
         if (trainer.row_due or saving) and trainer.trouble():
             break
@@ -327,8 +380,8 @@ class _Clock:
         self._last = now
 
 
-def _adam(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    return torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+def _adam(network: nn.Module, learning_rate: float) -> Adam:
+    return Adam(network.parameters(), lr=learning_rate, fused=True)
 
 
 def _state_of(part: Any) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from torch import Tensor
 from collinear.dbpn.config import ModelSettings, as_json
 from collinear.dbpn.files import write_atomically
 from collinear.dbpn.model import DBPN
+from collinear.dbpn.safetensors import read_safetensors, write_safetensors
 
 FORMAT = "collinear-dbpn-weights-1"
+SAFETENSORS = ".safetensors"
 
 
 class WeightsError(ValueError):
@@ -65,14 +68,23 @@ class Weights:
 
 
 def save_weights(path: Path, weights: Weights) -> None:
-    """Write weights atomically, loadable with `weights_only=True`."""
-    content = {
+    """Write weights atomically, as safetensors if the name ends so, or else by torch.
+
+    A file of torch can be loaded with `weights_only=True`.
+    """
+    record = {
         "format": FORMAT,
         "architecture": architecture(weights.scale, weights.model),
-        "generator": {k: v.detach().cpu() for k, v in weights.generator.items()},
         "metadata": weights.metadata,
     }
-    write_atomically(path, lambda file: torch.save(content, file))
+    tensors = {name: value.detach().cpu() for name, value in weights.generator.items()}
+    if path.suffix == SAFETENSORS:
+        texts = {"format": FORMAT}
+        texts |= {key: json.dumps(record[key]) for key in ("architecture", "metadata")}
+        write_atomically(path, lambda file: write_safetensors(file, tensors, texts))
+    else:
+        content = record | {"generator": tensors}
+        write_atomically(path, lambda file: torch.save(content, file))
 
 
 def load_weights(path: Path) -> Weights:
@@ -81,7 +93,9 @@ def load_weights(path: Path) -> Weights:
     Raises:
         WeightsError: It is missing, damaged, or of another format.
     """
-    content = load_tensors(path)
+    content = (
+        _load_safetensors(path) if path.suffix == SAFETENSORS else load_tensors(path)
+    )
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, Mapping) else None
         raise WeightsError(
@@ -92,6 +106,20 @@ def load_weights(path: Path) -> Weights:
     return Weights(
         scale, ModelSettings(**shape), content["generator"], content["metadata"]
     )
+
+
+def _load_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        tensors, texts = read_safetensors(path)
+        record = {key: json.loads(texts[key]) for key in ("architecture", "metadata")}
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: is not a file of weights ({error})") from error
+    except KeyError as error:
+        raise WeightsError(
+            f"{path}: holds tensors without the record of their network ({error}); "
+            "it was not written by this program"
+        ) from error
+    return record | {"format": texts.get("format"), "generator": tensors}
 
 
 def load_tensors(path: Path) -> Any:

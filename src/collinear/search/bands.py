@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from collinear.search.analysis import ExploredLine
+from collinear.search.kernels import has_zero_level
 from collinear.search.smoothing import LineData, choose_alpha, pooled_noise, smooth
 from collinear.search.space import SearchSpace
 
 _ENOUGH = 5  # observations beyond two a line, of all lines together
 _WRECKED = 20.0  # distances of the median from the best: costs beyond are left out
-_FACTOR = 1.5  # mean factor from one value to the next of a logarithmic list
 _NODES = 3  # of a step between neighbours, as the markers of a d-spline
 
 
@@ -56,7 +56,7 @@ def smooth_stretch(
     changed = [k for k, step in enumerate(line.direction) if step]
     if any(space.names[k] in categorical for k in changed):
         return range(0)
-    zero = [k for k in changed if _is_switch(space.axes[k].values)]
+    zero = [k for k in changed if has_zero_level(space.axes[k].values)]
     inside = [
         i for i, p in enumerate(line.points) if all(p[k] > 0 for k in zero)
     ]  # a line meets the zero of an axis at one end only, so no gap can arise
@@ -98,16 +98,6 @@ def line_bands(
         apart = _apart(line, at, end, noise)
         bands.append((*_curve(entry, alpha, noise), *apart) if len(at) else ())
     return tuple(bands)
-
-
-def _is_switch(values: Sequence[float]) -> bool:
-    """True for a leading zero before values that grow by factors, not in steps."""
-    if len(values) < 3 or values[0] != 0.0:
-        return False
-    if np.allclose(np.diff(values), values[1]):
-        return False
-    growth = values[-1] / values[1]
-    return bool(growth ** (1.0 / (len(values) - 2)) >= _FACTOR)
 
 
 def _usual_end(costs: Sequence[float]) -> float:

@@ -38,8 +38,10 @@ class AxisShape:
 
 
 def has_zero_level(values: tuple[float, ...]) -> bool:
-    """True for a leading zero before values that grow like a logarithmic list."""
-    if len(values) < 4 or values[0] != 0.0:
+    """True for a leading zero before values that grow by factors, not by steps."""
+    if len(values) < 3 or values[0] != 0.0:
+        return False
+    if np.allclose(np.diff(values), values[1], atol=0.0):
         return False
     growth = values[-1] / values[1]
     return bool(growth ** (1.0 / (len(values) - 2)) >= _LOG_RATIO)

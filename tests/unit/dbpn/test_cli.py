@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from collinear.dbpn.__main__ import EXIT_BAD_INPUT, EXIT_STOPPED, main
+from collinear.dbpn.device import peak_memory_mb
 from collinear.dbpn.weights import WeightsError, load_weights
 from collinear.quality.images import read_image
 from collinear.quality.score import VALUES
@@ -96,6 +97,21 @@ def test_check_loads_no_torch(request_file):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def test_training_and_scoring_do_not_load_the_compiler(request_file, tmp_path):
+    """Importing it takes two seconds of CPU time, more than a short training."""
+    code = (
+        "import sys; from collinear.dbpn.__main__ import main; "
+        f"config = ['--config', {request_file()!r}]; out = {str(tmp_path)!r}; "
+        "init = ['--init', out + '/pre/weights.pt']; "
+        "main(['pretrain', *config, '--out', out + '/pre']); "
+        "main(['finetune', *config, *init, '--out', out + '/fine']); "
+        "main(['score', *config, *init, '--out', out + '/score']); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert (tmp_path / "score" / "score.json").exists()
+
+
 def test_pretraining_writes_its_files(pretrained):
     found = metrics(pretrained)
     names = {path.name for path in pretrained.iterdir()}
@@ -111,6 +127,22 @@ def test_pretraining_writes_its_files(pretrained):
     rows = (pretrained / "curve.tsv").read_text().splitlines()
     assert len(rows) == 7
     assert rows[0].startswith("iteration\tepoch\tlearning_rate\tloss\tmse")
+
+
+def test_peak_memory_is_that_of_this_process(pretrained):
+    """Not that of the process that started it, as getrusage would tell."""
+    block = bytearray(300 * 2**20)
+    code = (
+        "from collinear.dbpn.device import peak_memory_mb as peak; import torch; "
+        "block = torch.ones(20 * 2**18); print(peak(torch.device('cpu')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    own = peak_memory_mb(torch.device("cpu"))
+    assert 100 < float(done.stdout) < own
+    assert own > len(block) / 2**20
+    assert metrics(pretrained)["peak_memory_mb"] > 100
 
 
 def test_finished_training_returns_at_once(pretrained, run, request_file):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from collinear.dbpn.request import read_request
 from collinear.dbpn.section import ConfigError
 
 NAN = float("nan")
+SHIPPED = Path(__file__).parents[3] / "config" / "dbpn"
 
 
 def test_defaults_are_those_of_the_authors(tiny_mapping):
@@ -150,3 +152,57 @@ def test_threads_come_from_the_request_or_the_environment(
     assert read_request(path).threads == 3
     path.write_text(json.dumps(request | {"threads": 2}))
     assert read_request(path).threads == 2
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_settings_are_accepted(path):
+    assert read_request(path).scale in (4, 8)
+
+
+def test_paper_settings_are_the_authors():
+    """Values of main_gan.py and main.py of alterzero/DBPN-Pytorch 6eb48ca."""
+    gan = read_request(SHIPPED / "paper_gan.yaml")
+    stage = gan.finetune
+    weights = (stage.w_mse, stage.w_perceptual, stage.w_adversarial, stage.w_style)
+    assert weights == (0.01, 0.1, 0.001, 10.0)
+    assert (stage.learning_rate, stage.decay_at, stage.decay_factor) == (
+        1e-4,
+        (0.5,),
+        0.1,
+    )
+    assert (stage.epochs, stage.minibatch, stage.patch, stage.ema) == (2000, 1, 60, 0)
+    assert (gan.model.stages, gan.model.residual) == (10, False)
+    assert (gan.model.normalisation, gan.pretrain.loss) == ("imagenet", "mse")
+    psnr = read_request(SHIPPED / "paper_psnr.yaml")
+    assert (psnr.scale, psnr.model.residual, psnr.model.normalisation) == (
+        8,
+        True,
+        "none",
+    )
+    assert (psnr.pretrain.loss, psnr.pretrain.patch) == ("l1", 40)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": {"normalisation": "mean"}}, "model.normalisation must be one of"),
+        ({"pretrain": {"loss": "l2"}}, "pretrain.loss must be one of mse, l1"),
+        ({"pretrain": {"gram": "image"}}, "unknown key pretrain.gram"),
+        ({"finetune": {"gram": "all"}}, "finetune.gram must be one of"),
+        ({"finetune": {"augment": 8}}, "finetune.augment must be one of square"),
+        ({"finetune": {"accumulate": 0}}, "finetune.accumulate must be at least 1"),
+        (
+            {"finetune": {"minibatch": 4, "accumulate": 3}},
+            "finetune.minibatch must be a multiple of finetune.accumulate",
+        ),
+        (
+            {"finetune": {"accumulate": 2, "gram": "minibatch"}},
+            "finetune.gram: minibatch needs the whole minibatch",
+        ),
+        ({"channels_last": 1}, "channels_last must be true or false"),
+        ({"compile": "fast"}, "compile must be one of none, default, graphs"),
+    ],
+)
+def test_later_keys_are_checked_too(tiny, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        tiny(changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,6 +23,7 @@ from collinear.dbpn.losses import (
     weighted_sum,
 )
 from collinear.dbpn.model import DBPN
+from collinear.dbpn.pixels import normalise, quantise
 
 
 class Forbidden(torch.nn.Module):
@@ -104,3 +106,29 @@ def test_errors_by_hand():
     assert perceptual_error([zeros, ones], [ones, ones]) == 1
     assert adversarial_error(torch.zeros(5)) == pytest.approx(0.6931472)
     assert discriminator_error(torch.full((2,), 50.0), torch.full((2,), -50.0)) < 1e-9
+
+
+def test_merged_gram_is_the_authors_and_equals_ours_for_one_image():
+    maps = torch.randn(2, 3, 4, 5)
+    flat = maps.reshape(6, 20)
+    assert torch.allclose(gram(maps, merged=True)[0], flat @ flat.T / 120, atol=1e-6)
+    assert torch.allclose(gram(maps[:1], merged=True), gram(maps[:1]), atol=1e-7)
+
+
+def test_pixel_term_may_be_absolute(tiny):
+    stage = dataclasses.replace(only(tiny().finetune, "mse"), loss="l1")
+    sr, gt = torch.zeros(1, 3, 4, 4), torch.full((1, 3, 4, 4), -2.0)
+    assert generator_terms(sr, gt, stage)["mse"] == 2
+
+
+@pytest.mark.parametrize("kind", ["imagenet", "none"])
+def test_features_see_the_same_images_in_any_range(kind):
+    settings = FeatureSettings(width_divisor=16, taps=("pool2",))
+    pixels = torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8)
+    network = build_features(settings, normalisation=kind)
+    known = build_features(settings)
+    maps = network(normalise(pixels, kind))[0]
+    assert torch.allclose(maps, known(normalise(pixels))[0], atol=1e-5)
+    assert np.array_equal(
+        quantise(normalise(pixels, kind)[0], kind), pixels[0].permute(1, 2, 0)
+    )

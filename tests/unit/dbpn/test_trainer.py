@@ -191,3 +191,54 @@ def test_damaged_state_is_refused(tmp_path):
 def test_bf16_trains(build):
     trainer = finish(build({"precision": "bf16"}))
     assert trainer.trouble() is None
+
+
+def test_adam_is_torchs_own(build):
+    """Only wrappers are left out, so numbers and saved states are the same."""
+    ours = build({"pretrain": {"decay_at": []}}, "pretrain")
+    theirs = build({"pretrain": {"decay_at": []}}, "pretrain")
+    theirs._optimizer = torch.optim.Adam(
+        theirs.generator.parameters(), lr=1e-3, fused=True
+    )
+    for trainer in (ours, theirs):
+        for _ in range(3):
+            trainer.update()
+    assert equal_states(ours.state(), theirs.state())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"channels_last": True},
+        {"precision": "bf16"},
+        {"finetune": {"accumulate": 2, "minibatch": 4, "augment": "mirrored"}},
+        {"model": {"normalisation": "none"}, "finetune": {"loss": "l1"}},
+    ],
+    ids=["channels_last", "bf16", "parts", "authors"],
+)
+def test_every_lever_resumes_bit_by_bit(build, tmp_path, changes):
+    whole = finish(build(changes))
+    state = stop_after(build(changes), 3, tmp_path / "state.pt")
+    resumed = build(changes)
+    resumed.restore(state)
+    finish(resumed)
+    assert equal_states(whole.state(), resumed.state())
+
+
+def test_a_network_for_plain_images_learns_too(build):
+    changes = {
+        "model": {"normalisation": "none"},
+        "pretrain": {"iterations": 60, "learning_rate": 3e-3, "loss": "l1"},
+    }
+    trainer = finish(build(changes, "pretrain"))
+    rmse = [row[-1] for row in trainer.curve]
+    assert sum(rmse[-10:]) < 0.95 * sum(rmse[:10])
+
+
+def test_a_residual_network_may_start_as_the_authors_does(build):
+    starts = [
+        build({"pretrain": {"zero_start": flag}}, "pretrain").generator.output.weight
+        for flag in (True, False)
+    ]
+    assert not starts[0].any()
+    assert float(starts[1].detach().std()) > 0.01
