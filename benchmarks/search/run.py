@@ -30,7 +30,16 @@ GROUPS = {
     ),
     "limited": landscapes.LIMITED,
 }
-PACKAGES = ("numpy", "scipy", "optuna", "botorch", "gpytorch", "torch", "cmaes")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "optuna",
+    "botorch",
+    "gpytorch",
+    "torch",
+    "cmaes",
+    "smac",
+)
 KEYS = ("method", "landscape", "mode", "seed")
 
 
