@@ -87,10 +87,10 @@ class Anova:
         """See `Strategy.ask`; exactly k proposals while that many points are left."""
         if k < 0:
             raise StrategyError(f"ask needs k >= 0, but got k={k!r}")
-        taken = self._taken(history)
+        taken = self.taken(history)
         if k == 0 or taken.all():
             return ()
-        models, seen = self._models(history)
+        models, seen = self.models(history)
         if models is None:
             return tuple(self._first(taken, len(history.proposals), k))
         desk = _Desk(models, seen, self.space, _highest_seeds(history), self.goal)
@@ -140,7 +140,7 @@ class Anova:
         Returns:
             At most 100 points; none while there are too few results for a model.
         """
-        models, seen = self._models(history)
+        models, seen = self.models(history)
         if models is None:
             return ()
         return rank_measured(
@@ -158,11 +158,13 @@ class Anova:
                 found.append(AxisShape(len(axis), categorical, zero))
         return tuple(found)
 
-    def _models(self, history: History) -> tuple[Models | None, Observations]:
+    def models(self, history: History) -> tuple[Models | None, Observations]:
+        """What the results say of the grid (None: too few), and the results."""
         seen = observe(history, self.space, self.goal)
         return build(self.axes, seen, self.goal.limits), seen
 
-    def _taken(self, history: History) -> Mask:
+    def taken(self, history: History) -> Mask:
+        """N booleans, the grid in C order: which points were asked or told."""
         taken = np.zeros(self.space.size, dtype=bool)
         points = [p for p in taken_points(history) if p in self.space]
         if points:

@@ -193,20 +193,21 @@ class Posterior:
         return np.tril(factor), lower
 
     @cached_property
-    def _solved(self) -> Array:
+    def solved(self) -> Array:
+        """K^-1 y for the n observations, K with the noise: n numbers."""
         return np.asarray(cho_solve(self._factor, self.values))
 
     @cached_property
     def mean(self) -> Array:
         """Posterior mean of f over the grid: N numbers."""
-        return self.model.times_weights(self.points, self._solved[None])[0]
+        return self.model.times_weights(self.points, self.solved[None])[0]
 
     def moments(self, points: Indices) -> tuple[Array, Array]:
         """Posterior mean (m) and covariance (m x m) of f at m points."""
         cross = self.model.covariance(self.points, points)
         half = solve_triangular(self._factor[0], cross, lower=True)
         prior = self.model.covariance(points, points)
-        return cross.T @ self._solved, prior - half.T @ half
+        return cross.T @ self.solved, prior - half.T @ half
 
     def deviations(self, points: Indices) -> Array:
         """Posterior standard deviation of f at m points."""

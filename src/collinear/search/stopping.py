@@ -50,10 +50,10 @@ def outlook(strategy: Anova, history: History) -> Outlook | None:
 
     With several limits on one value it is that of the limit with most to gain.
     """
-    models, _ = strategy._models(history)
+    models, _ = strategy.models(history)
     if models is None:
         return None
-    free = ~strategy._taken(history)
+    free = ~strategy.taken(history)
     levels = range(len(strategy.goal.each))
     posterior = models.objective.posterior
     return Outlook(

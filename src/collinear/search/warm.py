@@ -188,7 +188,7 @@ def shift(earlier: Models, posterior: Posterior) -> Shift:
     m = (mean - mean.mean()) / (float(np.std(mean)) or 1.0)
     flat = np.ravel_multi_index(tuple(posterior.points.T), posterior.model.shape)
     fitted = Posterior(posterior.model, posterior.points, m[flat])
-    solved = fitted._solved
+    solved = fitted.solved
     precision = float(m[flat] @ solved) + 1.0 / _B_SD**2
     centre = (float(posterior.values @ solved) + _B_MEAN / _B_SD**2) / precision
     return Shift(m - fitted.mean, centre, 1.0 / math.sqrt(precision))

@@ -96,7 +96,7 @@ def run(n, cost=bowl, goal=GOAL, k=6, seed=2, **more):
 
 def test_outlook_equals_the_formula_by_numerical_integration():
     strategy, history = run(18)
-    models, _ = strategy._models(history)
+    models, _ = strategy.models(history)
     posterior = models.objective.posterior
     free = np.array(
         [p for p in WIDE.points() if p not in {q.point for q in history.proposals}]

@@ -135,7 +135,7 @@ def test_weight_follows_the_data():
     strategy, history = Anova(WIDE, GOAL, seed=3), History()
     batch = strategy.ask(history, 12)
     told = [Result(p.point, 1, Status.DONE, {"y": rough(p.point)}) for p in batch]
-    models, _ = strategy._models(history.ask(batch).tell(told))
+    models, _ = strategy.models(history.ask(batch).tell(told))
     means = [
         shift(
             prior_models(earlier(cost, 60), WIDE, strategy.axes),
