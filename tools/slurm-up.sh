@@ -48,6 +48,8 @@ ClusterName=$name
 SlurmctldHost=$host(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
+# A requeued job waits as long as its credential lives: 120 s when not said.
+AuthInfo=cred_expire=5
 StateSaveLocation=$state/ctld
 SlurmdSpoolDir=$state/d
 SlurmctldPidFile=$state/slurmctld.pid

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from collinear.campaign.config import Campaign
 from collinear.campaign.figures import (
@@ -35,7 +35,7 @@ def half_width(sd: float | None, n: int) -> float | None:
     """Half of the 95 % interval of a mean of n runs (Student t); None below two."""
     if sd is None or n < 2:
         return None
-    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * sd / n**0.5)
+    return float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2) * sd / n**0.5)
 
 
 def finals_table(campaign: Campaign, finals: Mapping[str, Any]) -> pd.DataFrame:

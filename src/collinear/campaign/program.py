@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,6 +27,8 @@ from collinear.search import Status
 
 # Attempts that run the program; one more only records that it failed.
 REAL_ATTEMPTS = 3
+# With less free space, a fault is the disk's and not the trial's.
+ENOUGH_BYTES = 16 * 2**20
 _TAIL, _LINE = 4096, 200  # bytes of a log that are read, characters that are kept
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -83,11 +86,12 @@ def run_stage(stage: Stage, attempt: int | None = None) -> dict[str, Any]:
         The content of the result file.
 
     Raises:
-        ProgramError: The program ended with a fault; another attempt may follow.
+        ProgramError: The program ended with a fault, or the disk is full; another
+            attempt may follow.
     """
     with locked(stage.work / "lock") as descriptor:
         if not stage.result.exists():
-            if attempt is not None and attempt > REAL_ATTEMPTS:
+            if attempt is not None and attempt > REAL_ATTEMPTS and _had_chances(stage):
                 _record_failure(stage)
             else:
                 _start(stage, descriptor)
@@ -128,6 +132,19 @@ def check_outcome(path: Path) -> dict[str, Any]:
     return record
 
 
+def _had_chances(stage: Stage) -> bool:
+    """Whether the program was started often enough, full disks left out."""
+    records = _read_records(stage.work)
+    spoilt = sum(bool(r.get("disk_full")) for r in records)
+    started = sum("exit_code" not in r for r in records)
+    ended = sum("exit_code" in r for r in records)
+    return max(started, ended) - spoilt >= REAL_ATTEMPTS
+
+
+def _disk_is_full(stage: Stage) -> bool:
+    return shutil.disk_usage(stage.work).free < ENOUGH_BYTES
+
+
 def _record_failure(stage: Stage) -> None:
     # Snakemake empties the log before each attempt; the clocks kept what it said.
     messages = [a["message"] for a in read_attempts(stage.work) if a.get("message")]
@@ -137,6 +154,11 @@ def _record_failure(stage: Stage) -> None:
 
 
 def _start(stage: Stage, descriptor: int) -> None:
+    if _disk_is_full(stage):
+        raise ProgramError(
+            f"the disk of {stage.work} has less than {ENOUGH_BYTES >> 20} MiB left; "
+            "free space and repeat the command (this attempt is not counted)"
+        )
     settings = stage.work / "settings.json"
     if not settings.exists():
         write_json(settings, dict(stage.config))
@@ -145,6 +167,7 @@ def _start(stage: Stage, descriptor: int) -> None:
         arguments += ["--init", str(stage.init)]
     arguments += ["--out", str(stage.work), "--seed", str(stage.seed)]
     started = time.time()
+    _append(stage, {"started": started, "host": socket.gethostname()})
     code = _run(arguments, stage, descriptor)
     _record_attempt(stage, started, code)
     if code != 0:
@@ -203,8 +226,19 @@ def _record_attempt(stage: Stage, started: float, code: int) -> None:
     }
     if code != 0:
         record["message"] = last_line(stage.log)
-    with open(stage.work / "attempts.jsonl", "a", encoding="utf-8") as stream:
-        stream.write(json.dumps(record) + "\n")
+        if _disk_is_full(stage):
+            record["disk_full"] = True
+    _append(stage, record)
+
+
+def _append(stage: Stage, record: Mapping[str, Any]) -> None:
+    """One line more; a torn line before it (a kill, a full disk) stays by itself."""
+    with open(stage.work / "attempts.jsonl", "ab+") as stream:
+        if stream.tell():
+            stream.seek(-1, os.SEEK_END)
+            if stream.read() != b"\n":
+                stream.write(b"\n")
+        stream.write(json.dumps(record).encode() + b"\n")
 
 
 def last_line(path: Path) -> str | None:
@@ -219,12 +253,16 @@ def last_line(path: Path) -> str | None:
 
 
 def read_attempts(work: Path) -> list[dict[str, Any]]:
-    """The clocks of all attempts in a work folder; a torn last line is left out."""
+    """The clocks of all attempts that ended; a torn line is left out."""
+    return [r for r in _read_records(work) if "exit_code" in r]
+
+
+def _read_records(work: Path) -> list[dict[str, Any]]:
     path = work / "attempts.jsonl"
     if not path.exists():
         return []
     attempts = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             attempts.append(json.loads(line))
         except json.JSONDecodeError:

@@ -13,7 +13,6 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, lapack, solve_triangular
-from scipy.optimize import minimize
 
 from collinear.search.grid_model import CONSTANT_VARIANCE, Array, Hyper, Indices
 from collinear.search.kernels import AxisShape, correlation, main_parts
@@ -57,6 +56,9 @@ def fit_hyper(
     """
     task = Likelihood(axes, points, values)
     limits = _limits(len(axes))
+    # Here: most jobs of a campaign start without a fit, and this import is slow.
+    from scipy.optimize import minimize
+
     found = minimize(
         task.loss,
         limits[:, 0],

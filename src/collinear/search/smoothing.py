@@ -25,7 +25,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr, solve_triangular
-from scipy.optimize import minimize_scalar
 
 from collinear.search.dspline import DSplineError
 
@@ -164,6 +163,9 @@ def choose_alpha(lines: Sequence[LineData]) -> float:
     heights = [deviance(lines, 10.0**g) for g in logs]
     lowest = int(np.argmin(heights))
     step = logs[1] - logs[0]
+    # Here: most jobs of a campaign start without a fit, and this import is slow.
+    from scipy.optimize import minimize_scalar
+
     found = minimize_scalar(
         lambda g: deviance(lines, 10.0**g),
         bounds=(

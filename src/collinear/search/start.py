@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from collinear.search.space import Point
 
@@ -54,6 +53,9 @@ def start_order(shape: tuple[int, ...], seed: int) -> NDArray[np.intp]:
     generator = np.random.default_rng([seed, 0x5085])
     order = generator.permutation(size)
     if len(active):
+        # Here, because scipy.stats is half of the start-up of every job of a campaign.
+        from scipy.stats import qmc
+
         sobol = qmc.Sobol(len(active), scramble=True, rng=generator)
         unit = sobol.random(min(_AT_MOST, 1 << (4 * size).bit_length()))
         cells = np.minimum((unit * active).astype(np.intp), active - 1)

@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from collinear.campaign import program
 from collinear.campaign.files import read_json, write_json
 from collinear.campaign.program import (
+    ENOUGH_BYTES,
     REAL_ATTEMPTS,
     ProgramError,
     Stage,
@@ -33,12 +35,12 @@ print("seed", arguments["--seed"], "init", arguments.get("--init"))
 
 @pytest.fixture
 def make_stage(tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
 
     def make(**config):
         return Stage(
-            command=("{python}", str(program)),
+            command=("{python}", str(path)),
             work=tmp_path / "work",
             product="metrics.json",
             config=config,
@@ -71,6 +73,60 @@ def test_fault_is_an_error_until_the_last_attempt_records_it(make_stage, tmp_pat
     assert (tmp_path / "work/starts").read_text() == "xxx"
 
 
+def test_attempts_that_never_started_the_program_do_not_count(make_stage, tmp_path):
+    stage = make_stage(exit=3)
+    with pytest.raises(ProgramError, match="exit code 3"):
+        run_stage(stage, REAL_ATTEMPTS + 1)
+    assert (tmp_path / "work/starts").read_text() == "x"
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """How many bytes are free, as this module sees it."""
+    free = {"bytes": 2 * ENOUGH_BYTES}
+
+    class Usage:
+        @property
+        def free(self):
+            return free["bytes"]
+
+    monkeypatch.setattr(program.shutil, "disk_usage", lambda path: Usage())
+    return free
+
+
+def test_full_disk_is_named_and_nothing_is_started(make_stage, tmp_path, disk):
+    disk["bytes"] = ENOUGH_BYTES - 1
+    for attempt in range(1, REAL_ATTEMPTS + 2):
+        with pytest.raises(ProgramError, match=r"less than 16 MiB left.*not counted"):
+            run_stage(make_stage(exit=3), attempt)
+    assert not (tmp_path / "work/starts").exists()
+
+
+def test_fault_on_a_full_disk_is_not_the_trials(
+    make_stage, tmp_path, disk, monkeypatch
+):
+    """The disk fills while the program runs, three times, and is free at the last."""
+    stage = make_stage(exit=3)
+    start = program._run
+
+    def fill(*arguments):
+        code = start(*arguments)
+        disk["bytes"] = 0
+        return code
+
+    monkeypatch.setattr(program, "_run", fill)
+    for attempt in range(1, REAL_ATTEMPTS + 2):
+        disk["bytes"] = 2 * ENOUGH_BYTES
+        with pytest.raises(ProgramError, match="exit code 3"):
+            run_stage(stage, attempt)
+    monkeypatch.setattr(program, "_run", start)
+    disk["bytes"] = 2 * ENOUGH_BYTES
+    for attempt in range(1, REAL_ATTEMPTS + 1):
+        with pytest.raises(ProgramError, match="exit code 3"):
+            run_stage(stage, attempt)
+    assert run_stage(stage, REAL_ATTEMPTS + 1)["status"] == "failed"
+
+
 def test_fault_of_the_pretraining_is_never_an_outcome(make_stage):
     for _ in range(REAL_ATTEMPTS + 2):
         with pytest.raises(ProgramError):
@@ -91,9 +147,10 @@ def test_result_that_breaks_the_contract_is_refused_and_tried_again(
     make_stage, result, words
 ):
     stage = make_stage(result=result)
-    with pytest.raises(ProgramError, match=words):
-        run_stage(stage, 1)
-    assert not stage.result.exists()
+    for attempt in range(1, REAL_ATTEMPTS + 1):
+        with pytest.raises(ProgramError, match=words):
+            run_stage(stage, attempt)
+        assert not stage.result.exists()
     assert run_stage(stage, REAL_ATTEMPTS + 1)["status"] == "failed"
 
 
@@ -117,6 +174,9 @@ def test_torn_clock_line_is_left_out(make_stage):
     with open(stage.work / "attempts.jsonl", "a") as stream:
         stream.write('{"started": 1')
     assert len(read_attempts(stage.work)) == 1
+    stage.result.unlink()
+    run_stage(stage, 2)
+    assert len(read_attempts(stage.work)) == 2
 
 
 def test_null_is_a_value(tmp_path):
