@@ -28,10 +28,12 @@ from collinear.search import (
     finals_shape,
     locate_settings,
     make_strategy,
+    seeds_to_resolve,
     waits,
 )
 from collinear.search.finals import N_SEEDS, N_SETTINGS, SHARE
 
+MOST_SEEDS = 50  # of a setting in the finals
 _STRING_FLOAT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
 
 
@@ -89,7 +91,7 @@ class Finals:
     Attributes:
         share: Largest share of `Campaign.max_trials`.
         settings: Settings that are run again.
-        seeds: Fresh seeds for each of them.
+        seeds: Fresh seeds for each of them, given or from `noise` and `resolve`.
     """
 
     share: float = SHARE
@@ -341,9 +343,28 @@ def _finals(section: bool | Mapping[str, Any]) -> Finals | None:
     finals = Finals(
         float(given.get("share", SHARE)),
         int(given.get("settings", N_SETTINGS)),  # YAML may write 8.0
-        int(given.get("seeds", N_SEEDS)),
+        _finals_seeds(given),
     )
     return finals if finals.share > 0 else None
+
+
+def _finals_seeds(given: Mapping[str, Any]) -> int:
+    named = [name for name in ("noise", "resolve") if name in given]
+    if not named:
+        return int(given.get("seeds", N_SEEDS))
+    if len(named) == 1 or "seeds" in given:
+        raise ConfigError(
+            "finals: seeds, or noise and resolve together, say how often a setting "
+            f"runs again, but got {[n for n in given if n in ('seeds', *named)]}"
+        )
+    seeds = seeds_to_resolve(float(given["noise"]), float(given["resolve"]))
+    if seeds > MOST_SEEDS:
+        raise ConfigError(
+            f"finals: to tell {given['resolve']:g} apart with a noise of "
+            f"{given['noise']:g} takes {seeds} seeds of each setting, more than "
+            f"{MOST_SEEDS}; raise resolve, or write seeds"
+        )
+    return seeds
 
 
 def _check_finals(campaign: Campaign) -> None:

@@ -18,6 +18,7 @@ from collinear.search.finals import (
     race,
     reserved,
     search_only,
+    seeds_to_resolve,
 )
 from collinear.search.fresh_runs import (
     Difference,
@@ -113,6 +114,7 @@ __all__ = [
     "race",
     "reserved",
     "search_only",
+    "seeds_to_resolve",
     "smooth_stretch",
     "waits",
 ]

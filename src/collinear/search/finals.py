@@ -31,6 +31,7 @@ SHARE = 0.15  # of the budget
 N_SETTINGS = 8
 N_SEEDS = 3
 LIKELY = 0.5  # probability of keeping the limits from which a setting is a finalist
+_TWO_SIDED = 1.96  # normal quantile of 95 %
 _DROP_BELOW = 0.02  # probability of being the best
 
 
@@ -68,6 +69,23 @@ def finals_shape(
         seeds = min(seeds, kept // 2)
     seeds = min(seeds, kept)
     return min(settings, kept // seeds), seeds
+
+
+def seeds_to_resolve(noise: float, difference: float) -> int:
+    """Seeds with which the means of two settings tell a difference apart.
+
+    With n runs each, a difference of two means has the standard deviation
+    noise * sqrt(2 / n); n is the smallest number for which 1.96 of it is no more than
+    the difference.
+
+    Args:
+        noise: Standard deviation of one run over seeds, > 0.
+        difference: Smallest difference that matters, in the same unit, > 0.
+
+    Returns:
+        Number of seeds, >= 2: a spread needs two runs.
+    """
+    return max(2, math.ceil(2 * (_TWO_SIDED * noise / difference) ** 2))
 
 
 def finalists(strategy: Strategy, history: History, n: int) -> list[Point]:

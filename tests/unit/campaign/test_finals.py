@@ -83,6 +83,11 @@ def test_defaults_are_those_of_the_documentation(make_campaign):
         assert campaign.search_trials == 339
 
 
+def test_seeds_follow_from_the_noise(make_campaign):
+    finals = {"noise": 0.71, "resolve": 1.0, "share": 0.5}
+    assert make_campaign(finals=finals, max_trials=100).finals_shape == (8, 4)
+
+
 def test_whole_numbers_may_have_a_decimal_point(make):
     assert make(finals=TWO_BY_TWO | {"settings": 2.0, "seeds": 2.0}) == make()
 
@@ -103,6 +108,10 @@ def test_digest_follows_finals_and_the_control_that_they_run(make, make_campaign
         ({"settings": 0}, "finals"),
         ({"seed": 3}, "finals: unknown key 'seed'; did you mean 'seeds'"),
         ("yes", "finals"),
+        ({"noise": 0.7}, r"noise and resolve together.*got \['noise'\]"),
+        ({"noise": 0.7, "resolve": 1, "seeds": 3}, "noise and resolve together"),
+        ({"noise": 0, "resolve": 1.0}, "finals"),
+        ({"noise": 1.0, "resolve": 0.1}, "takes 769 seeds of each setting"),
         ({"share": 0.1}, "at least two trials, but share 0.1 of max_trials 9"),
     ],
 )
