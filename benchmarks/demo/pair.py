@@ -43,7 +43,7 @@ def prepare(checkout: Path, folder: Path) -> None:
 
 
 def run(folder: Path, core: int) -> dict[str, Any]:
-    """Runs the campaign on one core; wall and CPU seconds of it and all its children."""
+    """Runs the campaign on one core; wall and CPU seconds of all its processes."""
     words = [sys.executable, "-m", "snakemake", "--cores", "1"]
     words += ["--resources", "gpu=1", "--configfile", "config/demo.yaml"]
     started = time.monotonic()
