@@ -200,18 +200,21 @@ def _run(arguments: list[str], stage: Stage, descriptor: int) -> int:
             )
         except OSError as error:
             raise ProgramError(f"cannot start {arguments[0]!r}: {error}") from error
-        previous = signal.signal(signal.SIGTERM, _forward(process))
+        # Slurm announces the end of the time with SIGTERM, PJM with SIGXCPU.
+        numbers = (signal.SIGTERM, signal.SIGXCPU)
+        previous = [signal.signal(n, _forward(process)) for n in numbers]
         try:
             return process.wait()
         finally:
-            signal.signal(signal.SIGTERM, previous)
+            for number, handler in zip(numbers, previous, strict=True):
+                signal.signal(number, handler)
 
 
 def _forward(process: subprocess.Popen[bytes]) -> Any:
-    """A handler that passes the signal on, so that the program saves its state."""
+    """A handler that has the program save its state."""
 
     def handler(number: int, frame: FrameType | None) -> None:
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
 
     return handler
 

@@ -289,9 +289,12 @@ def _named_file(text: str) -> tuple[str, Path]:
 
 @contextmanager
 def _signals_noted() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT in a list instead of ending the process."""
+    """Collect signals in a list instead of ending the process.
+
+    SIGTERM is how Slurm, SIGXCPU is how PJM announces the end of a job's time.
+    """
     received: list[int] = []
-    numbers = (signal.SIGTERM, signal.SIGINT)
+    numbers = (signal.SIGTERM, signal.SIGXCPU, signal.SIGINT)
     before = [
         signal.signal(number, lambda came, _frame: received.append(came))
         for number in numbers

@@ -210,7 +210,8 @@ def test_weights_that_are_not_numbers_score_null(
     assert "NaN or infinite" in score["reason"]
 
 
-def test_signal_saves_and_the_same_command_goes_on(run, request_file, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGXCPU])
+def test_signal_saves_and_the_same_command_goes_on(run, request_file, tmp_path, number):
     """The results equal those of a training that was never stopped, byte for byte."""
     config = request_file({"pretrain": {"iterations": 300}})
     out = tmp_path / "stopped"
@@ -219,7 +220,7 @@ def test_signal_saves_and_the_same_command_goes_on(run, request_file, tmp_path):
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     process.stderr.readline()  # the plan, logged just before the first update
     time.sleep(0.3)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode == EXIT_STOPPED
     assert (out / "state.pt").exists()
