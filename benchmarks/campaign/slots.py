@@ -1,0 +1,203 @@
+"""Lanes on a real Slurm: how busy the slots are, and what a trial costs beside itself.
+
+    tools/slurm-up.sh   # as root, where there is no cluster: fifty pretended GPUs
+    python benchmarks/campaign/slots.py --seconds 60 240 --out measured/slots.csv
+
+One row a run. `busy` is the part of the slots' time between the first and the last
+training that was spent inside the training program; `jobs` tells whether training and
+scoring are two jobs or share one (Snakemake's `groups`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+STAND_IN = str(REPOSITORY / "tests" / "workflow" / "stand_in.py")
+COLUMNS = (
+    "seconds",
+    "slots",
+    "trials",
+    "jobs",
+    "busy",
+    "idle_per_trial",
+    "job_overhead_per_trial",
+    "wall",
+    "cores",
+    "load",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One campaign of the benchmark.
+
+    Attributes:
+        seconds: Length of a training.
+        slots: Lanes, and trainings at a time.
+        trials: The budget.
+        grouped: Whether training and scoring share a job.
+    """
+
+    seconds: float
+    slots: int
+    trials: int
+    grouped: bool
+
+
+def settings(run: Run) -> dict[str, Any]:
+    """The campaign: one lane a slot, each with one trial at a time."""
+
+    def command(stage: str) -> list[str]:
+        return ["{python}", STAND_IN, stage]
+
+    values = [float(i) for i in range(12)]
+    return {
+        "campaign": "slots",
+        "seed": 3,
+        "space": {"a": values, "b": values},
+        "objective": "niqe",
+        "strategy": {"name": "anova"},
+        "lanes": run.slots,
+        "batch": 1,
+        "max_trials": run.trials,
+        "application": {
+            "values": ["niqe", "rmse"],
+            "pretrain": command("pretrain"),
+            "finetune": command("finetune"),
+            "score": command("score"),
+            "settings": {"seconds": run.seconds, "noise": 0.1},
+        },
+    }
+
+
+def command(run: Run) -> list[str]:
+    """Snakemake as a user starts it, asking Slurm more often than for hours of work."""
+    words = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
+    words += ["--configfile", "campaign.yaml", "--resources", f"gpu={run.slots}"]
+    words += ["--seconds-between-status-checks", "2"]
+    words += ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10"]
+    if run.grouped:
+        words += ["--groups", "finetune=trial", "score=trial"]
+    return words
+
+
+class JobTimes(threading.Thread):
+    """Notes start and end of a folder's jobs while Slurm remembers them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(daemon=True)
+        self.folder, self.seconds, self.ended = folder, {}, threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(20):
+            self.note()
+
+    def note(self) -> None:
+        words = ["squeue", "-h", "-t", "completed", "-o", "%i|%Z|%k|%S|%V|%M"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        for line in done.stdout.splitlines():
+            number, where, rule, *_, ran = line.split("|")
+            if where == str(self.folder) and "pretrain" not in rule:
+                self.seconds[number] = clock_seconds(ran)
+
+
+def clock_seconds(text: str) -> float:
+    """Seconds of Slurm's [days-][hours:]minutes:seconds."""
+    days, _, rest = text.rpartition("-")
+    total = 0
+    for part in rest.split(":"):
+        total = total * 60 + int(part)
+    return total + 86400 * int(days or 0)
+
+
+def stretches(root: Path) -> list[tuple[float, float]]:
+    """Begin and end of every training program."""
+    found = []
+    for path in root.glob("trials/*/seed*/work/attempts.jsonl"):
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            if "exit_code" in record:
+                found.append((record["started"], record["ended"]))
+    return found
+
+
+def measure(run: Run, folder: Path) -> dict[str, Any]:
+    """Runs one campaign on Slurm."""
+    for name in ("workflow", "profiles", "config"):
+        shutil.copytree(REPOSITORY / name, folder / name)
+    shutil.copy(REPOSITORY / "Snakefile", folder)
+    (folder / "campaign.yaml").write_text(yaml.safe_dump(settings(run)))
+    jobs = JobTimes(folder)
+    jobs.start()
+    load, started = os.getloadavg()[0], time.monotonic()
+    with open(folder / "log.txt", "wb") as log:
+        done = subprocess.run(
+            command(run), cwd=folder, stdout=log, stderr=subprocess.STDOUT, check=False
+        )
+    if done.returncode != 0:
+        sys.exit(f"the campaign failed; see {folder / 'log.txt'}")
+    wall = time.monotonic() - started
+    jobs.ended.set()
+    jobs.note()
+    times = stretches(folder / "results" / "slots")
+    inside = sum(end - begin for begin, end in times)
+    span = max(end for _, end in times) - min(begin for begin, _ in times)
+    return {
+        "seconds": run.seconds,
+        "slots": run.slots,
+        "trials": len(times),
+        "jobs": "one" if run.grouped else "two",
+        "busy": round(inside / (span * run.slots), 3),
+        "idle_per_trial": round((span * run.slots - inside) / len(times), 1),
+        "job_overhead_per_trial": round(
+            (sum(jobs.seconds.values()) - inside) / len(times), 1
+        ),
+        "wall": round(wall),
+        "cores": os.cpu_count(),
+        "load": round((load + os.getloadavg()[0]) / 2, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, nargs="+", default=[60.0])
+    parser.add_argument("--slots", type=int, default=16)
+    parser.add_argument("--waves", type=int, default=4, help="trials of a slot")
+    parser.add_argument("--jobs", choices=["one", "two", "both"], default="both")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    kinds = {"one": [True], "two": [False], "both": [False, True]}[arguments.jobs]
+    for seconds in arguments.seconds:
+        for grouped in kinds:
+            trials = arguments.slots * arguments.waves
+            run = Run(seconds, arguments.slots, trials, grouped)
+            folder = Path(tempfile.mkdtemp(prefix="slots-"))
+            row = measure(run, folder)
+            fresh = not arguments.out.exists()
+            with open(arguments.out, "a", newline="") as stream:
+                writer = csv.DictWriter(stream, COLUMNS)
+                if fresh:
+                    writer.writeheader()
+                writer.writerow(row)
+            print(row, flush=True)
+            shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
