@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from collinear.search.history import Goal, Result, Status
 
@@ -125,7 +125,7 @@ def paired_difference(
     mean, n = math.fsum(gaps) / len(gaps), len(gaps)
     if n < 2:
         return Difference(mean, None, None, n)
-    half = stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * np.std(gaps, ddof=1) / n**0.5
+    half = stdtrit(n - 1, 0.5 + CONFIDENCE / 2) * np.std(gaps, ddof=1) / n**0.5
     return Difference(mean, float(mean - half), float(mean + half), n)
 
 

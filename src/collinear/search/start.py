@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from collinear.search.space import Point
 
@@ -49,6 +48,8 @@ def start_order(shape: tuple[int, ...], seed: int) -> NDArray[np.intp]:
     Returns:
         A permutation of 0..N-1, positions in C order; not to be written to.
     """
+    from scipy.stats import qmc  # half of what every job's import would take
+
     size = math.prod(shape)
     active = np.array([n for n in shape if n > 1])
     generator = np.random.default_rng([seed, 0x5085])

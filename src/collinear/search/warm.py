@@ -28,7 +28,6 @@ from statistics import fmean
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from collinear.search.grid_model import Array, Posterior
 from collinear.search.observations import Observations, active_axes
@@ -131,6 +130,8 @@ def _index(axis: Axis, value: float) -> int | None:
 
 def _normal_scores(costs: Sequence[float]) -> tuple[float, ...]:
     """Quantiles of the ranks (R. van der Waerden, 1952); ties share their mean rank."""
+    from scipy.stats import rankdata  # slow to import; see `start_order`
+
     ranks = rankdata(costs)
     return tuple(ndtri(ranks / (len(costs) + 1)).tolist())
 
