@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -192,7 +193,7 @@ def thirds(samples: list[Sample], trials: int) -> dict[str, float]:
     for part in (1, 2, 3):
         marks.append(next(s for s in samples if s.told >= part * trials // 3))
     row: dict[str, float] = {"wall": round(samples[-1].seconds, 1)}
-    for part, (first, last) in enumerate(zip(marks, marks[1:], strict=False), start=1):
+    for part, (first, last) in enumerate(pairwise(marks), start=1):
         told = last.told - first.told
         row[f"seconds{part}"] = round((last.seconds - first.seconds) / told, 3)
         row[f"main_cpu{part}"] = round((last.main - first.main) / told, 3)

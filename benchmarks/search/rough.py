@@ -112,7 +112,7 @@ def _network(index: list[Array], axes: tuple[Axis, ...], chance: np.random.Gener
 
 
 def ridge(lengths: tuple[int, ...], seed: int) -> Array:
-    """An instance of `rough_ridge` on another grid of four axes: N values in C order."""
+    """An instance of `rough_ridge` on a grid of four axes: N values in C order."""
     axes = tuple((str(k), tuple(range(n)), False) for k, n in enumerate(lengths))
     chance = np.random.default_rng([seed, 0x0926, _FAMILY["rough_ridge"]])
     grid = np.meshgrid(*[np.arange(n) for n in lengths], indexing="ij")
