@@ -3,7 +3,8 @@
     python run.py --seeds 0-20
 
 A run that the table already holds is skipped, so a stopped command continues where it
-was. One row is made of (method, grid, landscape, seed, cv, per_proposal).
+was. One row is made of (method, grid, landscape, seed, cv,
+failures, per_proposal).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from measures import measures
 from product import METHODS, Memory, Tuner
 
 HERE = Path(__file__).parent
-KEYS = ("method", "grid", "landscape", "seed", "cv", "per_proposal")
+KEYS = ("method", "grid", "landscape", "seed", "cv", "failures", "per_proposal")
 BUDGETS = {"jh220044": 363, "poster": 545}  # trials of the documents
 COMPARED = (
     "levelled",
@@ -40,10 +41,14 @@ def main() -> None:
     parser.add_argument("--landscapes", default=",".join(NAMES))
     parser.add_argument("--seeds", default="0-20", help="first-last, last left out")
     parser.add_argument("--cv", type=float, default=0.3)
+    parser.add_argument("--failures", type=float, default=0.03)
     parser.add_argument("--per-proposal", type=float, default=0.0)
     parser.add_argument("--out", type=Path, default=HERE / "measured" / "runs.csv")
     given = parser.parse_args()
-    cluster = Cluster(cv=given.cv, per_proposal=given.per_proposal)
+    cluster = Cluster(
+        cv=given.cv, failures=given.failures, per_proposal=given.per_proposal
+    )
+    settings = (given.cv, given.failures, given.per_proposal)
     first, last = (int(s) for s in given.seeds.split("-"))
     given.out.parent.mkdir(parents=True, exist_ok=True)
     done = finished(given.out)
@@ -51,7 +56,7 @@ def main() -> None:
         for name in given.landscapes.split(","):
             memory = Memory()
             for method in given.methods.split(","):
-                where = (given.grid, name, seed, given.cv, given.per_proposal)
+                where = (given.grid, name, seed, *settings)
                 key = tuple(map(str, (method, *where)))
                 if key in done:
                     continue
