@@ -32,6 +32,7 @@ LABELS = {
     "anova-lanes": "`anova`, 50 lanes",
     "anova-lanes-finals": "`anova`, 50 lanes, finals",
 }
+OURS = ("anova-lanes", "anova-lanes-finals")
 DRAWN = ("levelled", "radial", "anova-sync", "anova-lanes-finals")
 
 
@@ -42,12 +43,14 @@ def main() -> None:
     runs = pd.read_csv(folder / "runs.csv")
     parts = ["# Whole campaigns, simulated", ""]
     for grid in [g for g in BUDGETS if g in set(runs["grid"])]:
-        complete = complete_pairs(usual(runs, grid))
-        if len(complete):
-            parts += grid_tables(grid, complete)
+        found = usual(runs, grid)
+        if set(OURS) <= set(found["method"]):
+            parts += grid_tables(grid, found)
     parts += closing_table(runs) + sensitivity(runs) + headline_tables(runs)
     if (folder / "overhead.csv").exists():
         parts += overhead_table(pd.read_csv(folder / "overhead.csv"))
+    if (folder / "finished.csv").exists():
+        parts += finished_table(pd.read_csv(folder / "finished.csv"))
     (folder / "summary.md").write_text("\n".join(parts) + "\n")
     draw(runs, folder / "campaigns.png")
 
@@ -59,13 +62,6 @@ def usual(runs: pd.DataFrame, grid: str, cv: float = 0.3) -> pd.DataFrame:
     return runs[chosen & (runs["failures"] == failures)]
 
 
-def complete_pairs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The (landscape, seed) pairs that every method of the table has run."""
-    pairs = runs.groupby(["landscape", "seed"])["method"].nunique()
-    whole = pairs[pairs == runs["method"].nunique()].index
-    return runs.set_index(["landscape", "seed"]).loc[whole].reset_index()
-
-
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
@@ -75,13 +71,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def grid_tables(grid: str, runs: pd.DataFrame) -> list[str]:
     """The tables of one grid."""
     names = list(dict.fromkeys(runs["landscape"]))
-    pairs = runs.groupby("landscape")["seed"].nunique()
+    seeds = runs[runs["method"] == OURS[-1]].groupby("landscape")["seed"].nunique()
     present = [m for m in LABELS if m in set(runs["method"])]
     lines = [
         f"## Grid of {grid}",
         "",
-        f"Landscapes and seeds of each: "
-        f"{', '.join(f'{n} {pairs[n]}' for n in names)}. 50 slots, job lengths "
+        f"Landscapes, and seeds of each with finals: "
+        f"{', '.join(f'{n} {seeds[n]}' for n in names)}. 50 slots, job lengths "
         "lognormal with cv 0.3, 3 % of attempts die. Times in mean job lengths; "
         "medians, regrets are means.",
         "",
@@ -89,6 +85,7 @@ def grid_tables(grid: str, runs: pd.DataFrame) -> list[str]:
     lines += table(
         [
             "campaign",
+            "runs",
             "wall",
             "width",
             "width, whole",
@@ -106,15 +103,16 @@ def grid_tables(grid: str, runs: pd.DataFrame) -> list[str]:
         "*Regret* is true: the best setting tried, and the one that the campaign "
         "reports. The last column is the largest of all runs.",
         "",
-        f"Against `levelled`, q = 1, of the same landscape and seed ({sum(pairs)} "
-        "pairs): wall time until the regret at which that campaign ended, as a share "
-        "of its wall time. Median with a 95 % interval (bootstrap, by landscape); "
+        "Against `levelled`, q = 1, of the same landscape and seed: wall time until "
+        "the regret at which that campaign ended, as a share of its wall time. "
+        "Median with a 95 % interval (bootstrap, by landscape); "
         "differences of regret are means with 95 % intervals, below 0 is better.",
         "",
     ]
     lines += table(
         [
             "campaign",
+            "pairs",
             "time to its regret",
             "got there",
             "at most 1/5",
@@ -135,6 +133,7 @@ def grid_tables(grid: str, runs: pd.DataFrame) -> list[str]:
     lines += table(
         [
             "landscape",
+            "pairs",
             "time to its regret",
             "got there",
             "at most 1/5",
@@ -155,6 +154,7 @@ def method_row(runs: pd.DataFrame, label: str) -> list[str]:
     last = [parse(text)[-1][1] for text in runs["reached"]]
     return [
         label,
+        str(len(runs)),
         f"{runs['wall'].median():.1f}",
         f"{runs['width'].mean():.1f}",
         f"{runs['width_all'].mean():.1f}",
@@ -170,7 +170,9 @@ def paired(runs: pd.DataFrame, method: str) -> pd.DataFrame:
     """One row for each pair: ratios and differences against `levelled`."""
     where = ["landscape", "seed"]
     ours = runs[runs["method"] == method].set_index(where)
-    base = runs[runs["method"] == BASE].set_index(where).loc[ours.index]
+    base = runs[runs["method"] == BASE].set_index(where)
+    ours = ours[ours.index.isin(base.index)]
+    base = base.loc[ours.index]
     rows = {}
     for course in ("reached", "incumbent"):
         ends = [parse(text)[-1][1] for text in base[course]]
@@ -190,6 +192,7 @@ def paired_row(runs: pd.DataFrame, method: str, label: str = "") -> list[str]:
     pairs = paired(runs, method)
     return [
         label or LABELS[method],
+        str(len(pairs)),
         interval(pairs, "reached"),
         f"{100 * np.mean(np.isfinite(pairs['reached'])):.0f} %",
         f"{100 * np.mean(pairs['reached'] <= 0.2):.0f} %",
@@ -220,7 +223,7 @@ def difference(values: pd.Series) -> str:
 def verdicts(runs: pd.DataFrame) -> list[str]:
     """The targets, and what was measured."""
     lines = []
-    for method in ("anova-lanes", "anova-lanes-finals"):
+    for method in OURS:
         own, pairs = runs[runs["method"] == method], paired(runs, method)
         home, half = pairs["home"].mean(), 1.96 * pairs["home"].sem()
         share, closing = pairs["reached"].median(), own["closing"].max()
@@ -405,6 +408,30 @@ def overhead_table(found: pd.DataFrame) -> list[str]:
         ],
         rows,
     )
+
+
+def finished_table(found: pd.DataFrame) -> list[str]:
+    """What `finished.py` measured."""
+    lines = [
+        "## A finished campaign",
+        "",
+        "CPU seconds of asking and telling one trial in each third of the campaign, "
+        "without the start of a process; then seconds (CPU seconds) on the finished "
+        "campaign. *load*: of the machine.",
+        "",
+    ]
+    rows = [
+        [
+            str(row["case"]),
+            str(row["strategy"]),
+            " / ".join(f"{row[f'proposal_cpu{k}']:.3f}" for k in (1, 2, 3)),
+            str(row["load"]),
+            *(f"{row[f'{n}_s']} ({row[f'{n}_cpu']})" for n in NAMES_AFTER),
+        ]
+        for _, row in found.iterrows()
+    ]
+    head = ["trials x lanes", "strategy", "CPU a proposal", "load"]
+    return lines + table([*head, "`-n`", "restart", "`status`"], rows)
 
 
 NAMES_AFTER = ("n", "restart", "status")
