@@ -36,6 +36,7 @@ LIMITED = ("limited_61k", "limited_61k_noise")
 
 _WEIGHTS = (0.0, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0, 100.0, 500.0)
 _RATES = (1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2)
+_NAMES = ("learning_rate", "w_perceptual", "w_adversarial", "w_style")
 _LIMIT = 12.5
 
 
@@ -156,24 +157,33 @@ def _rough(name: str, seed: int) -> Landscape:
 def _synthetic(name: str, seed: int) -> Landscape:
     if name in LIMITED:
         return _limited(name)
-    parameters = (
-        Parameter("learning_rate", _RATES),
-        Parameter("w_perceptual", _WEIGHTS),
-        Parameter("w_adversarial", _WEIGHTS),
-        Parameter("w_style", _WEIGHTS),
-    )
-    x = _unit_grid(tuple(len(p.values) for p in parameters))
-    shift = np.zeros(4)
-    if seed >= 0:
-        shift = np.random.default_rng([seed, 77]).uniform(-0.35, 0.35, 4)
-    true = {
-        "smooth": _smooth,
-        "valley_noise": _valley,
-        "plateau_diverge": _plateau,
-    }[name.removeprefix("moved_")]((x - shift).T)
+    lists = (_RATES, _WEIGHTS, _WEIGHTS, _WEIGHTS)
+    parameters = tuple(Parameter(n, v) for n, v in zip(_NAMES, lists, strict=True))
+    true = formula(name.removeprefix("moved_"), seed, tuple(map(len, lists)))
     spread = float(np.median(true[np.isfinite(true)]) - np.nanmin(true))
     noise = 0.03 * spread if name.endswith("noise") else 0.0
     return Landscape(name, parameters, true, noise=noise)
+
+
+def formula(name: str, seed: int, lengths: tuple[int, ...]) -> Array:
+    """True values of a synthetic landscape on a grid of four axes.
+
+    Args:
+        name: One of `SYNTHETIC`.
+        seed: Moves the optimum; below 0 it stays where the formula has it.
+        lengths: Numbers of values of the axes.
+
+    Returns:
+        N values in C order, NaN where a trial fails.
+    """
+    shift = np.zeros(4)
+    if seed >= 0:
+        shift = np.random.default_rng([seed, 77]).uniform(-0.35, 0.35, 4)
+    return {
+        "smooth": _smooth,
+        "valley_noise": _valley,
+        "plateau_diverge": _plateau,
+    }[name]((_unit_grid(lengths) - shift).T)
 
 
 def _unit_grid(shape: tuple[int, ...]) -> Array:
@@ -209,10 +219,9 @@ def _plateau(x: Array) -> Array:
 def _limited(name: str) -> Landscape:
     """Gains saturate in the loss weights while distortion grows: RMSE decides."""
     lengths = (15, 16, 16, 16)
-    names = ("learning_rate", "w_perceptual", "w_adversarial", "w_style")
     parameters = tuple(
         Parameter(n, tuple(float(i) for i in range(k)))
-        for n, k in zip(names, lengths, strict=True)
+        for n, k in zip(_NAMES, lengths, strict=True)
     )
     r, p, a, s = _unit_grid(lengths).T
     gain = 0.9 * (1 - np.exp(-2.2 * p)) + 1.1 * (1 - np.exp(-2.0 * a)) + 0.25 * p * a

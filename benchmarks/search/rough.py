@@ -111,6 +111,14 @@ def _network(index: list[Array], axes: tuple[Axis, ...], chance: np.random.Gener
     return error * (1.0 - useless) + chance.uniform(1.5, 2.5) * useless
 
 
+def ridge(lengths: tuple[int, ...], seed: int) -> Array:
+    """An instance of `rough_ridge` on a grid of four axes: N values in C order."""
+    axes = tuple((str(k), tuple(range(n)), False) for k, n in enumerate(lengths))
+    chance = np.random.default_rng([seed, 0x0926, _FAMILY["rough_ridge"]])
+    grid = np.meshgrid(*[np.arange(n) for n in lengths], indexing="ij")
+    return _ridge([g.ravel() for g in grid], axes, chance)
+
+
 def _ridge(index: list[Array], axes: tuple[Axis, ...], chance: np.random.Generator):
     """A bent valley in a random direction, with three shallow basins beside it."""
     x = np.stack([i / (len(a[1]) - 1) for i, a in zip(index, axes, strict=True)], 1)

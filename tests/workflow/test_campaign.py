@@ -46,6 +46,19 @@ def test_campaign_ends_and_the_same_command_does_nothing(workspace, config):
     assert set(starts(workspace).values()) == {1}
 
 
+def test_no_timer_wakes_the_main_process_while_jobs_wait(workspace, config):
+    """Snakemake's rate limit renews one for each event; see `begin` in common.smk."""
+    config |= {"max_trials": 4, "batch": 4, "strategy": {"name": "random"}}
+    config["application"]["settings"] = {"seconds": 2}
+    workspace.write(config)
+    done = workspace.run("--verbose", "--resources", "gpu=1")
+    assert done.returncode == 0, done.stderr
+    log = done.stdout + done.stderr
+    looked, ended = log.count("Ready jobs: "), log.count("Finished jobid: ")
+    assert ended > 10
+    assert looked <= ended + 2
+
+
 @pytest.mark.parametrize("strategy", ["random", "anova"])
 def test_two_lanes_share_budget_and_never_a_trial(workspace, config, strategy):
     workspace.write(config | {"strategy": {"name": strategy}, "lanes": 2, "batch": 2})

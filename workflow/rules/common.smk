@@ -55,6 +55,10 @@ wildcard_constraints:
 
 def begin():
     """Before the first job: one Snakemake a campaign, and the data are checked."""
+    # Snakemake's limit of 100 job starts a second renews a timer for every event that
+    # comes while jobs wait for a slot: after some hundred of them the main process is
+    # busy with little else. The slots are limit enough.
+    workflow.scheduler.job_rate_limiter = None
     try:
         hold_campaign(ROOT)
         if not (ROOT / "settings.json").exists():

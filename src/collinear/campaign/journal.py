@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ class Journal:
     def entries(self) -> list[dict[str, Any]]:
         """All entries, asked and told, by sequence number."""
         paths = [*self._paths("asked"), *self._paths("told")]
-        return sorted((read_json(p) for p in paths), key=lambda e: e["sequence"])
+        return sorted((_read_once(p) for p in paths), key=lambda e: e["sequence"])
 
     def _read(self, kind: str, step: Step) -> dict[str, Any] | None:
         path = self.folder / kind / f"{step.name}.json"
@@ -130,6 +131,22 @@ class Journal:
 
     def _next_sequence(self) -> int:
         return 1 + max((e["sequence"] for e in self.entries()), default=0)
+
+
+def _read_once(path: Path) -> dict[str, Any]:
+    """An entry, parsed once a process; do not change it.
+
+    One proposal reads the journal several times, and a campaign has hundreds of
+    entries. An entry is replaced as a whole, so another content is another file.
+    """
+    found = path.stat()
+    return _parsed(path, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=16384)
+def _parsed(path: Path, number: int, changed: int, size: int) -> dict[str, Any]:
+    entry: dict[str, Any] = read_json(path)
+    return entry
 
 
 def _record(name: str, result: Result) -> dict[str, Any]:

@@ -247,7 +247,7 @@ def ending(
     if decided is not None and decided.rule in LASTING:
         return decided
     return _out_of_time(campaign, root, journal, now) or _little_left(
-        campaign, root, search_only(history)
+        campaign, root, history
     )
 
 
@@ -306,7 +306,7 @@ def _little_left(campaign: Campaign, root: Path, history: History) -> Ending | N
         return None
     strategy = strategy_of(campaign, root)
     assert isinstance(strategy, Anova)  # checked with the configuration
-    if not little_left(strategy, history, share):
+    if not little_left(strategy, search_only(history), share):
         return None
     return Ending(
         "improvement",

@@ -23,6 +23,7 @@ from collinear.campaign.journal import (
 from collinear.campaign.stages import SCORE
 from collinear.campaign.steering import (
     CLOCK,
+    Ending,
     ending,
     finished,
     keep_earlier,
@@ -125,16 +126,33 @@ def _ask(
         entry = journal.asked(step)
         if entry is not None:
             return entry
-    ended = ending(campaign, root, journal, now)
-    proposals: tuple[Proposal, ...] = ()
-    if ended is None:
-        history = journal.history()
-        size = min(campaign.batch, trials_left(campaign, history))
-        proposals = propose(campaign, root, search_only(history), size)
-        ended = None if proposals else finished()
+    proposals, ended = next_batch(campaign, root, journal, now)
     if ended is not None:
         context["ending"] = asdict(ended)
     return journal.record_asked(step, proposals, **context)
+
+
+def next_batch(
+    campaign: Campaign, root: Path, journal: Journal, now: float
+) -> tuple[tuple[Proposal, ...], Ending | None]:
+    """What a lane asks next: at most a batch, aware of all that other lanes wait for.
+
+    Args:
+        campaign: The campaign.
+        root: Its folder.
+        journal: Everything asked and told, step 0 of every lane included.
+        now: Unix time, for ``stop.hours``.
+
+    Returns:
+        The batch, and why there is none when it is empty.
+    """
+    ended = ending(campaign, root, journal, now)
+    if ended is not None:
+        return (), ended
+    history = journal.history()
+    size = min(campaign.batch, trials_left(campaign, history))
+    proposals = propose(campaign, root, search_only(history), size)
+    return proposals, None if proposals else finished()
 
 
 def _ask_finals(

@@ -194,6 +194,8 @@ def search_only(history: History) -> History:
     An event that held finals alone is left out: as an empty batch it could count as
     one in which nothing was found.
     """
+    if all(_of_search(event) for event in history.events):
+        return history
     events: list[Asked | Told] = []
     for event in history.events:
         if isinstance(event, Asked):
@@ -205,3 +207,8 @@ def search_only(history: History) -> History:
             if told or not event.results:
                 events.append(Told(told))
     return History(tuple(events))
+
+
+def _of_search(event: Asked | Told) -> bool:
+    trials = event.proposals if isinstance(event, Asked) else event.results
+    return all(trial.seed < FIRST_SEED for trial in trials)

@@ -48,14 +48,13 @@ def start_order(shape: tuple[int, ...], seed: int) -> NDArray[np.intp]:
     Returns:
         A permutation of 0..N-1, positions in C order; not to be written to.
     """
+    from scipy.stats import qmc  # half of what every job's import would take
+
     size = math.prod(shape)
     active = np.array([n for n in shape if n > 1])
     generator = np.random.default_rng([seed, 0x5085])
     order = generator.permutation(size)
     if len(active):
-        # Here, because scipy.stats is half of the start-up of every job of a campaign.
-        from scipy.stats import qmc
-
         sobol = qmc.Sobol(len(active), scramble=True, rng=generator)
         unit = sobol.random(min(_AT_MOST, 1 << (4 * size).bit_length()))
         cells = np.minimum((unit * active).astype(np.intp), active - 1)

@@ -130,8 +130,7 @@ def _index(axis: Axis, value: float) -> int | None:
 
 def _normal_scores(costs: Sequence[float]) -> tuple[float, ...]:
     """Quantiles of the ranks (R. van der Waerden, 1952); ties share their mean rank."""
-    # Here, because scipy.stats is half of the start-up of every job of a campaign.
-    from scipy.stats import rankdata
+    from scipy.stats import rankdata  # slow to import; see `start_order`
 
     ranks = rankdata(costs)
     return tuple(ndtri(ranks / (len(costs) + 1)).tolist())
