@@ -29,19 +29,19 @@ class Cluster:
     Attributes:
         slots: Trainings at the same time.
         cv: Coefficient of variation of the lognormal job lengths; 0 for equal jobs.
-        failures: Probability that an attempt dies, at a random moment of it. It is
-            then repeated from its start, which is hard on all methods alike: the
-            product's programs resume. The last attempt only records `failed`.
+        failures: Probability that an attempt dies, at a random moment of what is left
+            to do. The next one goes on from the last save, as the product's programs
+            do. The last attempt only records `failed`.
+        saves: Saved states of a job, evenly spaced; 0 repeats it from its start.
         per_proposal: Time of the main process for each batch that is asked; one at a
             time, as in Snakemake, whose graph of jobs is updated for each.
-        per_job: Time that a training waits in its slot before it begins.
     """
 
     slots: int = 50
     cv: float = 0.3
     failures: float = 0.03
     per_proposal: float = 0.0
-    per_job: float = 0.0
+    saves: int = 10
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,17 @@ def job(cluster: Cluster, landscape: str, seed: int, trial: Proposal) -> Job:
     entropy = [zlib.crc32(landscape.encode()), seed, *trial.point, trial.seed]
     draw = np.random.default_rng(entropy)
     variance = math.log(1.0 + cluster.cv**2)
-    total = 0.0
+    length = math.exp(draw.normal(-variance / 2.0, math.sqrt(variance)))
+    spent, done = 0.0, 0.0  # time in the slot, part of the job that is saved
     for _ in range(REAL_ATTEMPTS):
-        length = math.exp(draw.normal(-variance / 2.0, math.sqrt(variance)))
         died, when = draw.random(2)
-        total += cluster.per_job
         if died >= cluster.failures:
-            return Job(total + length, False)
-        total += when * length
-    return Job(total, True)
+            return Job(spent + (1.0 - done) * length, False)
+        reached = done + when * (1.0 - done)
+        spent += (reached - done) * length
+        if cluster.saves:
+            done = math.floor(reached * cluster.saves) / cluster.saves
+    return Job(spent, True)
 
 
 class Search(Protocol):

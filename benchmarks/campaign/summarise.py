@@ -289,9 +289,8 @@ def closing_table(runs: pd.DataFrame) -> list[str]:
         "## When the last lane closes",
         "",
         "Time from the first lane's end to the last one's, 50 lanes with random "
-        "proposals. It is the time left of the job that ends last; one that died and "
-        "was repeated from its start can take longer than two. (The product's programs "
-        "resume; here nothing does.)",
+        "proposals. It is the time left of the job that ends last; of 363 lognormal "
+        "lengths the largest is about 2.2.",
         "",
     ]
     return lines + table(["attempts that die", "median", "largest", "above 2"], rows)

@@ -89,3 +89,20 @@ def test_a_slow_main_process_narrows_the_campaign(bench):
     ]
     assert rows[1]["width"] < 0.8 * rows[0]["width"]
     assert rows[1]["wall"] > rows[0]["wall"]
+
+
+def test_an_attempt_goes_on_from_the_last_save(bench):
+    """Dying costs at most a tenth of the length with ten saves, up to all without."""
+    cluster = bench[0]
+    trials = [Proposal((i, 0, 0, 0), 1) for i in range(300)]
+
+    def lengths(**changes):
+        where = cluster.Cluster(**changes)
+        return [cluster.job(where, "valley", 0, t).length for t in trials]
+
+    calm, saved = lengths(failures=0.0), lengths(failures=0.2)
+    repeated = lengths(failures=0.2, saves=0)
+    lost = [b / a - 1 for a, b in zip(calm, saved, strict=True) if b > a * 1.001]
+    assert lost
+    assert max(lost) < 0.25  # two deaths of an attempt and rounding
+    assert max(b / a - 1 for a, b in zip(calm, repeated, strict=True)) > 0.5
