@@ -62,6 +62,11 @@ KINDS = (
     Kind("finals", {"name": "anova"}, 1, 4, 12, {"share": 0.3}),
     Kind("lanes", {"name": "anova"}, 3, 1, 9, False),
 )
+# A job of Slurm costs seconds of CPU time, so its campaigns are smaller.
+SLURM_KINDS = (
+    Kind("small levelled", {"name": "levelled", "q": 1}, 1, 3, 6, False),
+    Kind("small finals", {"name": "anova"}, 1, 3, 8, {"share": 0.25}),
+)
 
 
 def settings(kind: Kind, diary: Path, pause: float) -> dict[str, Any]:

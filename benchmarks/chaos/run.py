@@ -21,7 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from campaigns import KINDS, Checkout, Kind, faults, make_checkout, read_diary
+from campaigns import (
+    KINDS,
+    SLURM_KINDS,
+    Checkout,
+    Kind,
+    faults,
+    make_checkout,
+    read_diary,
+)
 from disturb import LOCAL, SLURM, Scene, jobs, programs, remove_disk, small_disk
 
 DEADLINE = 600.0
@@ -138,7 +146,7 @@ def run_rounds(
     """Disturbs campaigns of every kind in turn; True when all held."""
     chance, done, good = random.Random(f"{seed} {profile}"), 0, True
     pace = PACES[profile]
-    kinds = KINDS[:2] if profile == "slurm" else KINDS
+    kinds = SLURM_KINDS if profile == "slurm" else KINDS
     number = 0
     while done < rounds and good:
         kind = kinds[number % len(kinds)]

@@ -130,3 +130,18 @@ def test_a_job_out_of_time_is_tried_again(workspace, config):
     assert done.returncode == 0, done.stderr
     assert list(workspace.starts().values()) == [2]
     assert [row[4] for row in history(workspace)] == ["done"]
+
+
+def test_sacct_tells_the_status_where_accounts_are_kept(workspace, config):
+    """Start the cluster with SLURM_ACCOUNTING=1 for this test."""
+    asked = ["sacctmgr", "--noheader", "list", "cluster"]
+    if subprocess.run(asked, capture_output=True, check=False).returncode:
+        pytest.skip("this Slurm keeps no accounts (SLURM_ACCOUNTING=1 starts one)")
+    workspace.write(with_seconds(config, 0, batch=1, max_trials=1))
+    done = workspace.run("--slurm-status-command", "sacct")
+    assert done.returncode == 0, done.stderr
+    assert len(history(workspace)) == 1
+    lines = subprocess.run(
+        ["sacct", "-n", "-X", "-o", "State"], capture_output=True, text=True, check=True
+    )
+    assert "COMPLETED" in lines.stdout
