@@ -9,6 +9,7 @@ command needs it.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import signal
 import sys
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "illustrate": _illustrate,
         "convert": _convert,
         "finetune-length": _length,
+        "profile": _profile,
+        "profile-update": _profile_update,
+        "predict": _predict,
     }
     run = commands.get(options.command, _train)
     try:
@@ -61,10 +65,10 @@ def _is_input_error(error: ValueError) -> bool:
     from collinear.dbpn.pixels import NonFiniteError
     from collinear.dbpn.state import StateError
     from collinear.dbpn.weights import WeightsError
+    from collinear.training.errors import TuningError
 
-    return isinstance(
-        error, (FeatureError, NonFiniteError, StateError, TilingError, WeightsError)
-    )
+    ours = (FeatureError, NonFiniteError, StateError, TilingError, TuningError)
+    return isinstance(error, (*ours, WeightsError))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,6 +109,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--longest", type=float, required=True, help="epochs to train and look at"
     )
+    command = add("profile", "measure what an update costs; writes cost.json")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--seconds", type=float, default=60.0)
+    command = add("profile-update", "measure one setting (used by profile)")
+    command.add_argument("--point", required=True, metavar="JSON")
+    command.add_argument("--seconds", type=float, required=True)
+    command.add_argument("--subject", required=True)
+    command.add_argument("--out", type=Path, required=True)
+    command = add("predict", "time and memory of both stages from cost.json")
+    command.add_argument("--cost", type=Path, required=True)
     command = add("score", "super-resolve and score the evaluation images")
     command.add_argument("--init", type=Path, required=True)
     command.add_argument("--out", type=Path, required=True)
@@ -202,6 +216,37 @@ def _length(options: argparse.Namespace) -> int:
             should_stop=lambda: bool(received),
         )
     return 0 if over else EXIT_STOPPED
+
+
+def _profile(options: argparse.Namespace) -> int:
+    settings = _prepared(options)
+    from collinear.dbpn.profile import run_profile
+
+    run_profile(options.config, settings, out=options.out, seconds=options.seconds)
+    return 0
+
+
+def _profile_update(options: argparse.Namespace) -> int:
+    settings = _prepared(options)
+    from collinear.dbpn.acceleration import usable
+    from collinear.dbpn.cost import UpdatePoint, settings_at
+    from collinear.dbpn.device import choose_device
+    from collinear.dbpn.files import write_json
+    from collinear.dbpn.profile import measure_update
+
+    point = UpdatePoint(**json.loads(options.point))
+    settings = usable(settings, choose_device(settings))
+    found = measure_update(settings_at(settings, point), options.seconds)
+    write_json(options.out, {"subject": options.subject, **found})
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    settings = _prepared(options)
+    from collinear.dbpn.predict import predict_text
+
+    sys.stdout.write(predict_text(options.cost, settings))
+    return 0
 
 
 def _score(options: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ class Measurement:
         seconds: Median time of a step; None: the size could not be run.
         error: Standard error of that median; None with a single timing.
         mean: Mean time of a step, which the rules of the document use.
+        fastest: Least time of a step; on a CPU that others use too, the steadiest.
         steps: Steps that were timed, warm-up not counted.
         settled: Whether the error came below what was asked for.
         usage: Utilisation of the device in percent, mean of the upper half; or None.
@@ -31,6 +32,7 @@ class Measurement:
     seconds: float | None
     error: float | None = None
     mean: float | None = None
+    fastest: float | None = None
     steps: int = 0
     settled: bool = True
     usage: float | None = None

@@ -8,6 +8,7 @@ and device instead of the larger of the two (`collinear.training.host_device`).
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -40,6 +41,7 @@ class ProbeOptions:
         most: Timings at most, even if the median is not known well enough then.
         error: Relative standard error of the median at which timing ends; 0: never
             before `most`.
+        seconds: Seconds after which timing ends anyway, once there are `least`.
     """
 
     warm_up: int = 3
@@ -47,6 +49,7 @@ class ProbeOptions:
     least: int = 5
     most: int = 40
     error: float = 0.05 / 3
+    seconds: float = math.inf
 
     def __post_init__(self) -> None:
         for name in ("together", "least", "most"):
@@ -120,6 +123,7 @@ def probe(
         median,
         error=error_of_median,
         mean=sum(timings) / len(timings),
+        fastest=min(timings),
         steps=len(timings) * options.together,
         settled=settled,
         usage=mean_of_upper_half(usages) if sampler else None,
@@ -163,6 +167,8 @@ def _timings(
         if len(found) >= options.least:
             median, error = median_and_error(found)
             settled = error is not None and error < options.error * median
+            if sum(found) * options.together > options.seconds:
+                break
     return found, settled or options.error == 0 or options.most == 1
 
 

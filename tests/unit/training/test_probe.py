@@ -277,7 +277,7 @@ def test_a_file_of_another_search_is_refused(stand_in, tmp_path):
 
 
 def test_measurements_survive_json():
-    found = Measurement(4, 0.1, 0.01, 0.11, 20, False, 97.0, (96.0, 98.0), 3, "x")
+    found = Measurement(4, 0.1, 0.01, 0.11, 0.09, 20, False, 97.0, (96.0, 98.0), 3, "x")
     assert Measurement.from_json(json.loads(json.dumps(found.as_json()))) == found
 
 
