@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from collinear.dbpn.data import list_images, load_pairs
 from collinear.dbpn.request import read_request
 from collinear.dbpn.task import Task
 from collinear.dbpn.trainer import Trainer
+from collinear.dbpn.tune_minibatch import resizable
 
 
 @dataclass(frozen=True)
@@ -109,24 +110,4 @@ def _dbpn(config: Path, device: torch.device) -> Training:
     pairs = list(load_pairs(files, settings.scale))
     trainer = Trainer(Task("finetune", settings, 1, pairs, "probe"), device)
     trainer.curve_rows = 1
-
-    def step(size: int) -> None:
-        stage = replace(trainer.task.settings.finetune, minibatch=size)
-        wanted = replace(trainer.task.settings, finetune=stage)
-        trainer.task = replace(trainer.task, settings=wanted)
-        trainer.update()
-
-    return Training(step, (_State(trainer),))
-
-
-class _State:
-    """A trainer as something with a state."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        self._trainer = trainer
-
-    def state_dict(self) -> dict[str, Any]:
-        return self._trainer.state()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._trainer.restore(state)
+    return Training(*resizable(trainer))

@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "profile": _profile,
         "profile-update": _profile_update,
         "predict": _predict,
+        "tune-minibatch": _tune_minibatch,
     }
     run = commands.get(options.command, _train)
     try:
@@ -119,6 +120,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, required=True)
     command = add("predict", "time and memory of both stages from cost.json")
     command.add_argument("--cost", type=Path, required=True)
+    command = add("tune-minibatch", "find out how many patches at once are fast")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument(
+        "--rule", choices=("doubling", "epoch-time", "gpu-usage"), default="doubling"
+    )
+    command.add_argument("--start", type=int, help="first size")
+    command.add_argument("--largest", type=int, help="largest size tried")
+    command.add_argument("--cost", type=Path, help="cost.json, for --memory-mib")
+    command.add_argument("--memory-mib", type=float, help="limit for a part")
     command = add("score", "super-resolve and score the evaluation images")
     command.add_argument("--init", type=Path, required=True)
     command.add_argument("--out", type=Path, required=True)
@@ -238,6 +248,26 @@ def _profile_update(options: argparse.Namespace) -> int:
     settings = usable(settings, choose_device(settings))
     found = measure_update(settings_at(settings, point), options.seconds)
     write_json(options.out, {"subject": options.subject, **found})
+    return 0
+
+
+def _tune_minibatch(options: argparse.Namespace) -> int:
+    settings = _prepared(options)
+    from collinear.dbpn.tune_minibatch import run_tuning
+
+    found = run_tuning(
+        settings,
+        out=options.out,
+        rule=options.rule,
+        start=options.start,
+        largest=options.largest,
+        cost=options.cost,
+        memory_mib=options.memory_mib,
+    )
+    sys.stdout.write(
+        f"minibatch {found['minibatch']} {found['why']} (accumulate: "
+        f"{found['accumulate']}); fastest a patch: {found['fastest']} at once\n"
+    )
     return 0
 
 

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def run_profile(
     if found is not None:
         _log.info("%s holds this profile already", out)
         return found
-    _check_quiet(device)
+    quiet_device(device)
     points = plan_points(settings)
     make_folder(out / "points")
     measured = []
@@ -279,11 +279,21 @@ def _read_record(out: Path, subject: dict[str, Any]) -> dict[str, Any] | None:
     return record
 
 
-def _check_quiet(device: torch.device) -> None:
+def quiet_device(device: torch.device) -> Callable[[], float] | None:
+    """Check that nothing else runs on the device.
+
+    Returns:
+        The counter of a GPU's utilisation in percent; None on a CPU, whose load is
+        only warned of.
+
+    Raises:
+        TuningError: The GPU is busy, or has no counter.
+    """
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
-        check_idle(NvmlCounter(str(properties.uuid)).read)
-        return
+        counter = NvmlCounter(str(properties.uuid))
+        check_idle(counter.read)
+        return counter.read
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load > cores:
         _log.warning(
@@ -292,6 +302,7 @@ def _check_quiet(device: torch.device) -> None:
             load,
             cores,
         )
+    return None
 
 
 def _cpu_name() -> str:

@@ -77,8 +77,8 @@ def tune(
         "start": start,
         "about": dict(about or {}),
     }
-    found = _read(out, question) if out else []
     state, done = rule.start(start), 0
+    found = _read(out, question) if out else []
     while not state.over:
         if done == len(found):
             found.append(measure(state.size))
