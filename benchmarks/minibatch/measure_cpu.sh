@@ -9,20 +9,18 @@ trap 'rm -rf "$data"' EXIT
 python=${PYTHON:-python}
 export OMP_NUM_THREADS=1 PYTHONPATH=../../src
 $python make_data.py "$data"
-made="made up, same format"
-for pattern in 1 2; do
-    test -e "$out/pattern$pattern.json" && continue
-    # ResNet50 takes ten times as long an image: its sweep is shorter.
-    sweep=$((pattern == 1 ? 500 : 150))
-    $python run.py --pattern $pattern --data "$data/cifar" --label "$made" --divisor 16 \
-        --updates 3 --sweep $sweep --out "$out"
-done
-for pattern in 3 4; do
-    test -e "$out/pattern$pattern.json" && continue
-    $python run.py --pattern $pattern --data "$data/imagenet" --label "$made" --divisor 16 \
-        --updates 2 --largest 64 --sweep 50 --timeline 16 --out "$out"
-done
-test -e "$out/pattern5.json" || $python run.py --pattern 5 --data ../../config/demo.yaml --label "config/demo.yaml" \
-    --updates 2 --largest 32 --sweep 30 --out "$out"
+small="--label made-up-in-the-same-format --divisor 16"
+measure() { # pattern, data, options
+    local pattern=$1 folder=$2
+    shift 2
+    test -e "$out/pattern$pattern.json" ||
+        $python run.py --pattern "$pattern" --data "$folder" --out "$out" "$@"
+    $python run.py --compare --pattern "$pattern" --data "$folder" --out "$out" "$@"
+}
+measure 1 "$data/cifar" $small --updates 5
+measure 2 "$data/cifar" $small --updates 3 --sweep 150
+measure 3 "$data/imagenet" $small --updates 2 --largest 64 --sweep 50 --timeline 16
+measure 4 "$data/imagenet" $small --updates 2 --largest 64 --sweep 50 --timeline 16
+measure 5 ../../config/demo.yaml --updates 2 --largest 32 --sweep 30
 $python run.py --simulate --out "$out"
 $python report.py "$out"

@@ -80,38 +80,28 @@ def _time_row(record: dict[str, Any]) -> list[str]:
 
 def _size_row(record: dict[str, Any]) -> list[str]:
     cells, counts, slower = [], [], []
-    best = _best_measured(record)
     for name in RULES:
         runs = [each[name] for each in record["rules"] if name in each]
         cells.append(_range([run["size"] for run in runs]))
         counts.append(_range([run["changes"] + 1 for run in runs]) or "-")
-        slower.append(_slower(runs, record, best))
+        slower.append(_slower(runs, record))
     return [NAMES[record["pattern"]], *cells, ", ".join(counts), ", ".join(slower)]
 
 
-def _slower(runs: list[dict[str, Any]], record: dict[str, Any], best: float) -> str:
-    """Return how much slower an item is than at the best size of the sweep or rules."""
+def _slower(runs: list[dict[str, Any]], record: dict[str, Any]) -> str:
+    """Return how much slower an item is at the answers than at the best size."""
     if not runs:
         return "-"
     if record["simulated"]:
         return f"{100 * np.mean([run['slower'] for run in runs]):.0f} %"
-    taken = [_time_at(record, run["size"]) for run in runs]
-    return f"{100 * (np.mean(taken) / best - 1):.0f} %"
-
-
-def _best_measured(record: dict[str, Any]) -> float:
-    model = record.get("sweep model")
-    if record["simulated"] or model is None:
-        return float("nan")
-    sizes = np.array([m["size"] for m in record["sweep"] if m["seconds"]])
-    return min(_time_at(record, size) for size in range(1, int(sizes.max()) + 1))
-
-
-def _time_at(record: dict[str, Any], size: int) -> float:
-    """Return the seconds an item by the model of the sweep (less noise)."""
-    model = record["sweep model"]
-    seconds = max(model["host"], model["fixed"] + model["per_item"] * size)
-    return seconds / size
+    compared = record.get("compared")
+    if compared is None:
+        return "-"
+    # Ratios inside a round: a load that comes and goes hits all sizes.
+    times = {int(size): np.array(each) for size, each in compared.items()}
+    best = min(times, key=lambda size: float(np.median(times[size])))
+    ratios = times[runs[0]["size"]] / times[best]
+    return f"{100 * (np.median(ratios) - 1):.0f} %"
 
 
 def _range(values: list[int]) -> str:

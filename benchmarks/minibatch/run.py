@@ -13,6 +13,7 @@ narrower. `report.py` turns the folder into tables and figures.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -35,6 +36,7 @@ from collinear.training.usage import NvmlCounter, check_idle
 Measure = Callable[[int, ProbeOptions], Measurement]
 SWEEP = range(10, 501, 10)
 OURS = ProbeOptions()
+ROUNDS = 7
 
 
 def evaluate(
@@ -129,6 +131,43 @@ def on_device(options: argparse.Namespace) -> None:
     write_json(options.out / f"pattern{pattern.number}.json", record)
 
 
+def compare_answers(options: argparse.Namespace) -> None:
+    """Measure the rules' answers and the best size found again, in turn."""
+    path = options.out / f"pattern{options.pattern}.json"
+    record = json.loads(path.read_text())
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    prepare_torch(1)
+    torch.use_deterministic_algorithms(False)
+    pattern = PATTERNS[options.pattern - 1]
+    training = build(pattern, options.data, device, options.divisor)
+    measure = _measure_with(training, device, None)
+    sizes = {run["size"] for run in record["rules"][0].values()}
+    sizes |= set(fastest_sizes(record, 2))
+    once = ProbeOptions(warm_up=1, together=2, least=1, most=1)
+    rounds: dict[int, list[float]] = {size: [] for size in sorted(sizes)}
+    for _ in range(ROUNDS):
+        for size, times in rounds.items():
+            seconds = measure(size, once).seconds
+            assert seconds is not None
+            times.append(seconds / size)
+    record["compared"] = {str(size): times for size, times in rounds.items()}
+    write_json(path, record)
+
+
+def fastest_sizes(record: dict[str, Any], count: int) -> list[int]:
+    """Return the sizes with the least time an item of all that were measured."""
+    times: dict[int, float] = {}
+    everything = list(record["sweep"])
+    for rules in record["rules"]:
+        for run in rules.values():
+            everything += run["measurements"]
+    for each in everything:
+        if each["seconds"]:
+            size, seconds = each["size"], each["fastest"] / each["size"]
+            times[size] = min(seconds, times.get(size, seconds))
+    return sorted(times, key=lambda size: times[size])[:count]
+
+
 def _measure_with(
     training: Training, device: torch.device, read_usage: Callable[[], float] | None
 ) -> Measure:
@@ -190,6 +229,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--simulate", action="store_true")
+    parser.add_argument(
+        "--compare", action="store_true", help="the answers of a record, in turn"
+    )
     parser.add_argument("--pattern", type=int, choices=range(1, 6))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--label", default="", help="what the data are, for the record")
@@ -204,6 +246,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.simulate:
         simulate(options)
+    elif options.compare:
+        compare_answers(options)
     elif options.pattern is None or options.data is None:
         parser.error("--pattern and --data are needed without --simulate")
     else:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from collinear.dbpn.config import NORMALISATIONS, STAGES, Settings, warnings_of
 from collinear.dbpn.data import IMAGE_ERRORS, list_images
-from collinear.dbpn.request import read_request
+from collinear.dbpn.request import read_request, tuned_names
 from collinear.dbpn.scoring import check_model_file
 from collinear.dbpn.section import ConfigError
 from collinear.quality.ma_model import ModelError
@@ -113,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     command = add("profile", "measure what an update costs; writes cost.json")
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--seconds", type=float, default=60.0)
+    command.add_argument("--seed", type=int, help="accepted, without effect")
     command = add("profile-update", "measure one setting (used by profile)")
     command.add_argument("--point", required=True, metavar="JSON")
     command.add_argument("--seconds", type=float, required=True)
@@ -122,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--cost", type=Path, required=True)
     command = add("tune-minibatch", "find out how many patches at once are fast")
     command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--seed", type=int, help="accepted, without effect")
     command.add_argument(
         "--rule", choices=("doubling", "epoch-time", "gpu-usage"), default="doubling"
     )
@@ -232,7 +234,13 @@ def _profile(options: argparse.Namespace) -> int:
     settings = _prepared(options)
     from collinear.dbpn.profile import run_profile
 
-    run_profile(options.config, settings, out=options.out, seconds=options.seconds)
+    run_profile(
+        options.config,
+        settings,
+        out=options.out,
+        seconds=options.seconds,
+        tuned=tuned_names(options.config),
+    )
     return 0
 
 

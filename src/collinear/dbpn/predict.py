@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from collinear.dbpn.config import STAGES, Settings
 from collinear.dbpn.cost import data_mib, memory_counts, update_counts
+from collinear.dbpn.data import list_images
 from collinear.dbpn.section import ConfigError
 from collinear.training.cost_model import CostModel, Prediction
 
 VERSION = 1
+SWITCHES = ("w_perceptual", "w_adversarial", "w_style")
+"""Weights that switch a network or a term off where they are 0."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,51 @@ def predict_stage(
     )
 
 
+def stage_costs(
+    record: Mapping[str, Any], settings: Settings, tuned: Sequence[str]
+) -> dict[str, Any]:
+    """Return what `cost.json` tells a workflow: costs of the pretraining and of trials.
+
+    Args:
+        record: The cost model.
+        settings: The configuration.
+        tuned: Parameters that differ between trials.
+
+    Returns:
+        For each stage a list of cases: the names in `zero` are 0 in a trial, the other
+        names in `names` are not; seconds and MiB as [expected, low, high].
+    """
+    files = list_images(settings).train
+    mib = data_mib([(file.width, file.height) for file in files], settings.scale)
+    names = [name for name in SWITCHES if name in tuned]
+
+    def cost(at: Settings, stage: str) -> dict[str, Any]:
+        found = predict_stage(record, at, stage, images=len(files), data_mib=mib)
+        memory = found.host_mib
+        return {"seconds": _ends(found.seconds), "memory_mib": _ends(memory)}
+
+    cases = []
+    for count in range(len(names) + 1):
+        for zero in combinations(names, count):
+            stage = settings.finetune
+            off = {name: float(name not in zero) for name in names}
+            stage = dataclasses.replace(stage, **off)  # type: ignore[arg-type]
+            if any(getattr(stage, name) for name in ("w_mse", *SWITCHES)):
+                at = dataclasses.replace(settings, finetune=stage)
+                cases.append({"zero": list(zero), **cost(at, "finetune")})
+    return {
+        "pretrain": {
+            "names": [],
+            "cases": [{"zero": [], **cost(settings, "pretrain")}],
+        },
+        "finetune": {"names": names, "cases": cases},
+    }
+
+
+def _ends(found: Prediction) -> list[float]:
+    return [found.value, found.low, found.high]
+
+
 def predict_text(path: Path, settings: Settings) -> str:
     """Return the predicted cost of both stages as lines of text.
 
@@ -119,7 +169,6 @@ def predict_text(path: Path, settings: Settings) -> str:
         TuningError: The profile lacks a term that a stage has.
     """
     from collinear.dbpn.acceleration import usable
-    from collinear.dbpn.data import list_images
     from collinear.dbpn.device import choose_device
     from collinear.dbpn.profile import subject_of
 

@@ -80,7 +80,12 @@ def plan_points(settings: Settings) -> list[UpdatePoint]:
 
 
 def run_profile(
-    config: Path, settings: Settings, *, out: Path, seconds: float = 60.0
+    config: Path,
+    settings: Settings,
+    *,
+    out: Path,
+    seconds: float = 60.0,
+    tuned: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Measure a configuration and write its cost model.
 
@@ -90,6 +95,7 @@ def run_profile(
         out: Folder for the results, made if missing.
         seconds: Time for timing steps, shared by all settings; the start of a process
             for each comes on top.
+        tuned: Parameters that differ between trials, for `stages` of the record.
 
     Returns:
         What `cost.json` holds.
@@ -108,7 +114,7 @@ def run_profile(
     found = _read_record(out, subject)
     if found is not None:
         _log.info("%s holds this profile already", out)
-        return found
+        return _with_stages(found, settings, tuned, out)
     quiet_device(device)
     points = plan_points(settings)
     make_folder(out / "points")
@@ -119,7 +125,19 @@ def run_profile(
             measured.append(_measured(config, point, subject, out, share))
             progress.update(done, point.name)
     record = _fitted(settings, subject, points, measured)
-    write_json(out / COST, record)
+    return _with_stages(record, settings, tuned, out)
+
+
+def _with_stages(
+    record: dict[str, Any], settings: Settings, tuned: Sequence[str], out: Path
+) -> dict[str, Any]:
+    """Add what the stages will cost and write the record, if that changes it."""
+    from collinear.dbpn.predict import stage_costs
+
+    stages = stage_costs(record, settings, tuned)
+    if record.get("stages") != stages:
+        record = {**record, "stages": stages}
+        write_json(out / COST, record)
     return record
 
 
@@ -251,6 +269,7 @@ def _fitted(
     )
     return {
         "version": VERSION,
+        "status": "done",
         "subject": subject,
         "clock": ran[0][1]["clock"],
         "seconds": time_model.as_json(),

@@ -97,6 +97,7 @@ def run_tuning(
     fits = _fits(settings, device, cost, memory_mib)
     part, why = choose_accumulation(settings, found, fits)
     record = {
+        "status": "done",
         "minibatch": stage.minibatch,
         "part": part,
         "accumulate": stage.minibatch // part,
