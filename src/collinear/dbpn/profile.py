@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ import torch
 from collinear.dbpn.acceleration import usable
 from collinear.dbpn.config import Settings, as_json
 from collinear.dbpn.cost import (
+    HOST,
     UpdatePoint,
     memory_counts,
     settings_at,
@@ -261,9 +262,14 @@ def _fitted(
         at = settings_at(settings, point)
         rows.append(update_counts(at, "finetune"))
         memories.append(memory_counts(at, "finetune"))
-    time_model = fit_cost(rows, [m["seconds"] for _, m in ran])
-    host = fit_cost(memories, [m["host_mib"] for _, m in ran])
     on_device = all(m["device_mib"] for _, m in ran)
+    times = [m["seconds"] for _, m in ran]
+    if on_device:
+        time_model = fit_cost(rows, times, host=HOST)
+    else:
+        # A CPU does one operation after another: nothing is hidden behind another.
+        time_model = fit_cost([_without_host(row) for row in rows], times)
+    host = fit_cost(memories, [m["host_mib"] for _, m in ran])
     device = (
         fit_cost(memories, [m["device_mib"] for _, m in ran]) if on_device else None
     )
@@ -285,6 +291,10 @@ def _fitted(
             if not m["seconds"]
         ],
     }
+
+
+def _without_host(row: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if name != HOST}
 
 
 def _read_record(out: Path, subject: dict[str, Any]) -> dict[str, Any] | None:

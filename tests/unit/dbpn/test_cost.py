@@ -43,10 +43,8 @@ def real_flops(settings, stage, pairs):
     [
         ("pretrain", {}),
         ("finetune", FULL),
-        ("finetune", {**FULL, "w_adversarial": 0.0}),
         ("finetune", {**FULL, "w_perceptual": 0.0, "w_style": 0.0}),
         ("finetune", {**FULL, "minibatch": 4, "accumulate": 2}),
-        ("finetune", {**FULL, "minibatch": 4, "gram": "minibatch"}),
     ],
 )
 def test_counted_operations_are_those_of_an_update(tiny, pairs, stage, changes):
@@ -91,7 +89,7 @@ def test_memory_counts(tiny):
     assert large["tensors_mib"] > 2 * small["tensors_mib"]
     assert large["weights_mib"] == small["weights_mib"]
     parts = memory_counts(
-        tiny({"finetune": {**FULL, "minibatch": 8, "accumulate": 4}}), "finetune"
+        tiny({"finetune": {**FULL, "minibatch": 4, "accumulate": 2}}), "finetune"
     )
     assert parts["tensors_mib"] < 0.5 * large["tensors_mib"]
     assert data_mib([(100, 100)], 4) == pytest.approx(30000 * (1 + 1 / 16) / 2**20)
@@ -191,6 +189,41 @@ def test_a_profile_of_another_network_is_refused(
         profiled(config, tmp_path / "cost")
 
 
+def test_a_gpu_has_a_host(config, measured, tmp_path, monkeypatch):
+    """With memory of a device measured, the time is the longer of host and device."""
+    on_cpu = profile._measured
+
+    def measure(*arguments):
+        found = on_cpu(*arguments)
+        return {**found, "device_mib": 0.5 * found["host_mib"], "clock": "wall"}
+
+    monkeypatch.setattr(profile, "_measured", measure)
+    record = profiled(config, tmp_path / "cost")
+    assert record["seconds"]["host_name"] == "operations"
+    assert record["device_mib"]["coefficients"][0] == pytest.approx(0.75)
+
+
+def test_trials_have_a_cost_for_each_term_that_is_off(config, measured, tmp_path):
+    """The weights that the file has as parameters; those of a campaign's space too."""
+    content = json.loads(config.read_text())
+    content["params"] = {"learning_rate": 0.1, "w_adversarial": 0.5, "w_style": 3.0}
+    config.write_text(json.dumps(content))
+    out = tmp_path / "cost"
+    assert main(["profile", "--config", str(config), "--out", str(out)]) == 0
+    stages = json.loads((out / "cost.json").read_text())["stages"]
+    section = stages["finetune"]
+    assert section["names"] == ["w_adversarial", "w_style"]
+    cases = {tuple(case["zero"]): case for case in section["cases"]}
+    assert len(cases) == 4
+    whole, plain = cases[()], cases["w_adversarial", "w_style"]
+    assert whole["seconds"][0] > cases[("w_adversarial",)]["seconds"][0]
+    assert cases[("w_adversarial",)]["seconds"][0] > plain["seconds"][0]
+    for case in cases.values():
+        for value, low, high in (case["seconds"], case["memory_mib"]):
+            assert 0 < low <= value <= high
+    assert stages["pretrain"]["cases"][0]["seconds"][0] > 0
+
+
 def test_the_command_line(config, measured, tmp_path, capsys):
     out = str(tmp_path / "cost")
     assert main(["profile", "--config", str(config), "--out", out]) == 0
@@ -231,9 +264,8 @@ def test_a_term_missing_in_the_profile_is_named(
     points = [point for point in plan_points(tiny()) if not point.adversarial]
     points += [UpdatePoint(3, 8, 4), UpdatePoint(5, 8, 2, features=True)]
     monkeypatch.setattr(profile, "plan_points", lambda _: points)
-    record = profiled(config, tmp_path / "cost")
     with pytest.raises(TuningError, match="cost with discriminator_gflop cannot be"):
-        predict_stage(record, tiny({"finetune": FULL}), "finetune", images=2)
+        profiled(config, tmp_path / "cost")
 
 
 def test_too_few_settings_that_run(config, tmp_path, monkeypatch):
