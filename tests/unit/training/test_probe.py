@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import random
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -322,3 +324,52 @@ def test_a_busy_device_is_not_measured(monkeypatch):
     check_idle(lambda: 0.0)
     with pytest.raises(TuningError, match="must be idle before it is measured"):
         check_idle(lambda: 63.0)
+
+
+class FakeNvml:
+    """NVIDIA's library as Python functions; `codes` are what calls return."""
+
+    def __init__(self, codes=None, usage=73):
+        self.names = []
+        codes = codes or {}
+
+        def error(code):
+            return b"Not Supported"
+
+        def start():
+            return codes.get("start", 0)
+
+        def find(name, handle):
+            self.names.append(name)
+            return codes.get("find", 0)
+
+        def read(handle, rates):
+            rates._obj[0] = usage
+            return codes.get("read", 0)
+
+        self.nvmlErrorString, self.nvmlInit_v2 = error, start
+        self.nvmlDeviceGetHandleByUUID = find
+        self.nvmlDeviceGetUtilizationRates = read
+
+
+def test_the_counter_reads_the_gpu_of_its_name(monkeypatch):
+    fake = FakeNvml()
+    monkeypatch.setattr("ctypes.CDLL", lambda _: fake)
+    assert NvmlCounter("1-2-3").read() == 73.0
+    NvmlCounter("GPU-4")
+    assert fake.names == [b"GPU-1-2-3", b"GPU-4"]
+
+
+@pytest.mark.parametrize("call", ["start", "find", "read"])
+def test_what_the_library_cannot_do_is_told(monkeypatch, call):
+    """A part of a GPU has no such counter, for one."""
+    monkeypatch.setattr("ctypes.CDLL", lambda _: FakeNvml({call: 3}))
+    with pytest.raises(TuningError, match="Not Supported; there is no device counter"):
+        NvmlCounter("GPU-1")
+
+
+def test_rules_and_fits_need_neither_torch_nor_snakemake():
+    names = ("rules", "doubling", "tune", "division", "cost_model", "host_device")
+    code = "; ".join(f"import collinear.training.{name}" for name in names)
+    code += "; import sys; sys.exit(bool({'torch', 'snakemake'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
