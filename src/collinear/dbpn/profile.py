@@ -123,7 +123,7 @@ def run_profile(
     with Progress("profile", len(points)) as progress:
         for done, point in enumerate(points, start=1):
             share = seconds / len(points)
-            measured.append(_measured(config, point, subject, out, share))
+            measured.append(measure_point(config, point, subject, out, share))
             progress.update(done, point.name)
     record = _fitted(settings, subject, points, measured)
     return _with_stages(record, settings, tuned, out)
@@ -212,10 +212,21 @@ def _trainer_on_noise(settings: Settings, device: torch.device) -> Trainer:
     return Trainer(Task("finetune", settings, 1, [pair], "noise"), device)
 
 
-def _measured(
+def measure_point(
     config: Path, point: UpdatePoint, subject: dict[str, Any], out: Path, seconds: float
 ) -> dict[str, Any]:
-    """Return a point's measurement, from its file or a new process."""
+    """Return a point's measurement, from its file or a new process.
+
+    Args:
+        config: The file that the settings were read from.
+        point: What is measured.
+        subject: What it holds for; a file of anything else is replaced.
+        out: Folder with a folder `points`.
+        seconds: Time for timing.
+
+    Raises:
+        ConfigError: The process failed; the message has its last line.
+    """
     path = out / "points" / f"{point.name}.json"
     digest = digest_of(subject)
     if path.exists():

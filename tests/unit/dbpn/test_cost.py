@@ -149,7 +149,7 @@ def measured(monkeypatch):
             "reason": None,
         }
 
-    monkeypatch.setattr(profile, "_measured", measure)
+    monkeypatch.setattr(profile, "measure_point", measure)
     return asked
 
 
@@ -191,13 +191,13 @@ def test_a_profile_of_another_network_is_refused(
 
 def test_a_gpu_has_a_host(config, measured, tmp_path, monkeypatch):
     """With memory of a device measured, the time is the longer of host and device."""
-    on_cpu = profile._measured
+    on_cpu = profile.measure_point
 
     def measure(*arguments):
         found = on_cpu(*arguments)
         return {**found, "device_mib": 0.5 * found["host_mib"], "clock": "wall"}
 
-    monkeypatch.setattr(profile, "_measured", measure)
+    monkeypatch.setattr(profile, "measure_point", measure)
     record = profiled(config, tmp_path / "cost")
     assert record["seconds"]["host_name"] == "operations"
     assert record["device_mib"]["coefficients"][0] == pytest.approx(0.75)
@@ -270,7 +270,7 @@ def test_a_term_missing_in_the_profile_is_named(
 
 def test_too_few_settings_that_run(config, tmp_path, monkeypatch):
     nothing = {"seconds": None, "reason": "out of memory"}
-    monkeypatch.setattr(profile, "_measured", lambda *_: nothing)
+    monkeypatch.setattr(profile, "measure_point", lambda *_: nothing)
     with pytest.raises(ConfigError, match="only 0 of"):
         profiled(config, tmp_path / "cost")
 
@@ -280,14 +280,14 @@ def test_one_setting_is_measured_in_its_own_process(config, tmp_path):
     point = UpdatePoint(2, 8, 2)
     (tmp_path / "points").mkdir()
     subject = {"any": "thing"}
-    found = profile._measured(config, point, subject, tmp_path, 0.1)
+    found = profile.measure_point(config, point, subject, tmp_path, 0.1)
     assert found["seconds"] > 0
     path = tmp_path / "points" / f"{point.name}.json"
     path.write_text(json.dumps({**found, "seconds": math.pi}))
-    again = profile._measured(config, point, subject, tmp_path, 0.1)
+    again = profile.measure_point(config, point, subject, tmp_path, 0.1)
     assert again["seconds"] == math.pi, "a measurement on file is not repeated"
     with pytest.raises(ConfigError, match="profiling b2_p8_t2_m failed"):
-        profile._measured(tmp_path / "no.json", point, {"other": 1}, tmp_path, 0.1)
+        profile.measure_point(tmp_path / "no.json", point, {"other": 1}, tmp_path, 0.1)
 
 
 def test_the_subject_holds_no_stages(tiny):

@@ -19,7 +19,7 @@ from collinear.training.errors import TuningError
 from collinear.training.measurement import Measurement
 from collinear.training.probe import ProbeOptions, is_out_of_memory, probe
 from collinear.training.snapshot import restored
-from collinear.training.tune import tune
+from collinear.training.tune import sweep, tune
 from collinear.training.usage import NvmlCounter, UsageSampler, check_idle
 
 
@@ -263,6 +263,21 @@ def test_a_search_goes_on_from_its_file(stand_in, tmp_path):
     record = json.loads(out.read_text())
     assert record["size"] == found.size
     assert len(record["measurements"]) == 4
+
+
+def test_given_sizes_are_measured_until_memory_ends(stand_in, tmp_path):
+    out = tmp_path / "sweep.json"
+    device = stand_in(lambda b: max(1.0, 0.1 * b), memory=45)
+    found = sweep(device.measure, range(10, 501, 10), out=out)
+    assert [m.size for m in found.measurements] == [10, 20, 30, 40, 50]
+    assert (found.size, found.reason) == (10, "out of memory at size 50")
+    device.steps.clear()
+    assert sweep(device.measure, range(10, 501, 10), out=out) == found
+    assert device.steps == []
+    with pytest.raises(TuningError, match="sizes must ascend from 1 on"):
+        sweep(device.measure, [8, 4])
+    with pytest.raises(TuningError, match="64, the first size, cannot be run"):
+        sweep(device.measure, [64, 128])
 
 
 def test_a_file_of_another_search_is_refused(stand_in, tmp_path):
