@@ -72,6 +72,7 @@ def pjsub(words):
 
 
 def pjstat(words):
+    (STATE / "asked").touch()
     history, number = "-H" in words, words[-1]
     record, code = STATE / f"{number}.json", STATE / f"{number}.code"
     print("JOB_ID     ST  EC")
