@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from collinear.campaign.trials import (
     TrialName,
     program_input,
     training_seed,
-    trial_files,
     trial_params,
 )
 
@@ -138,12 +137,12 @@ def prepared_notes(campaign: Campaign, root: Path) -> list[str]:
             f"fastest {found.get('fastest')}; the minibatch stayed "
             f"{found.get('minibatch')} ({found.get('why')})."
         )
-    ratios = observed_ratios(campaign, root)
-    if ratios:
-        inside = statistics.mean(ratio[1] for ratio in ratios)
-        middle = statistics.median(ratio[0] for ratio in ratios)
+    trials = observed_costs(campaign, root)
+    if trials:
+        inside = statistics.mean(trial.inside for trial in trials)
+        middle = statistics.median(trial.ratio for trial in trials)
         notes.append(
-            f"Of {len(ratios)} trials with a predicted time, the median took "
+            f"Of {len(trials)} trials with a predicted time, the median took "
             f"{middle:.2f} times that, and {inside:.0%} ended inside the 95 % interval"
             f"{_clock_remark(root)}."
         )
@@ -157,15 +156,45 @@ def _clock_remark(root: Path) -> str:
     return " (predicted is CPU time; a machine that others use takes longer)"
 
 
-def observed_ratios(campaign: Campaign, root: Path) -> list[tuple[float, bool]]:
-    """Returns seconds over predicted seconds of done trials, and if in the interval."""
+@dataclass(frozen=True)
+class Observed:
+    """What a done trial took, beside what was predicted.
+
+    Attributes:
+        name: The trial.
+        seconds: Time of its training, as the program recorded it.
+        memory_mib: Its peak memory (`peak_memory_mb`), or None where none was recorded.
+        predicted: "seconds" and "memory_mib", each as [expected, low, high].
+    """
+
+    name: TrialName
+    seconds: float
+    memory_mib: float | None
+    predicted: Mapping[str, Sequence[float]]
+
+    @property
+    def ratio(self) -> float:
+        """Time over predicted time."""
+        return self.seconds / self.predicted["seconds"][0]
+
+    @property
+    def inside(self) -> bool:
+        """Whether the time is inside the 95 % interval."""
+        _, low, high = self.predicted["seconds"]
+        return low <= self.seconds <= high
+
+
+def observed_costs(campaign: Campaign, root: Path) -> list[Observed]:
+    """Returns the done trials that had a prediction, in the order of their names."""
     found = []
     for path in sorted((root / "trials").glob(f"*/seed*/{METRICS}")):
         point, seed = path.parts[-3], path.parts[-2].removeprefix("seed")
         name = TrialName(point, int(seed))
         predicted = predicted_cost(campaign, root, name)
-        seconds = read_json(trial_files(root, name).folder / METRICS).get("seconds")
+        record = read_json(path)
+        seconds, megabytes = record.get("seconds"), record.get("peak_memory_mb")
         if predicted is not None and isinstance(seconds, int | float):
-            value, low, high = predicted["seconds"]
-            found.append((seconds / value, low <= seconds <= high))
+            known = isinstance(megabytes, int | float)
+            memory = float(megabytes) if known else None
+            found.append(Observed(name, float(seconds), memory, predicted))
     return found

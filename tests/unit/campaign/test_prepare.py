@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from collinear.campaign.cost_figure import draw_costs
 from collinear.campaign.prepare import (
     Need,
-    observed_ratios,
+    observed_costs,
     predicted_cost,
     prepared_notes,
     trial_need,
@@ -92,8 +93,12 @@ def test_the_report_says_what_came_true(prepared, root):
         folder.mkdir(parents=True)
         record = {"status": "done", "seconds": seconds}
         (folder / "metrics.json").write_text(json.dumps(record))
-    ratios = observed_ratios(prepared, root)
-    assert ratios == [(2.0, True), (7300 / 3600, False)]
+    trials = observed_costs(prepared, root)
+    found = [(trial.ratio, trial.inside) for trial in trials]
+    assert found == [(2.0, True), (7300 / 3600, False)]
+    assert trials[0].memory_mib is None
+    draw_costs(trials, root / "costs.svg")
+    assert "observed minutes" in (root / "costs.svg").read_text()
     batch = {"measurements": 5, "fastest": 32, "minibatch": 8, "why": "whole"}
     (root / "prepare/batch.json").write_text(json.dumps(batch))
     notes = prepared_notes(prepared, root)
