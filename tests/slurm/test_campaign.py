@@ -62,7 +62,10 @@ def test_tiny_dbpn_runs_as_jobs(workspace):
 
 
 def test_trainings_keep_to_their_slots(workspace, config):
-    """What the profile does with 50 slots and the 51st training, with 2 and a third."""
+    """What the profile does with 50 slots and the 51st training, with 2 and a third.
+
+    Afterwards a results file is deleted: it comes back, and nothing is trained again.
+    """
     workspace.write(with_seconds(config, 6, batch=3, max_trials=3))
     process = workspace.start("--resources", "gpu=2")
     widths = set()
@@ -71,6 +74,12 @@ def test_trainings_keep_to_their_slots(workspace, config):
         time.sleep(0.3)
     assert process.returncode == 0
     assert max(widths) == 2
+    rows, starts = history(workspace), workspace.starts()
+    deleted = sorted(workspace.results().glob("trials/*/seed*/score.json"))[0]
+    deleted.unlink()
+    assert workspace.run().returncode == 0
+    assert deleted.exists()
+    assert (history(workspace), workspace.starts()) == (rows, starts)
 
 
 def test_jobs_of_a_killed_campaign_are_waited_for(workspace, config, undisturbed):
