@@ -1,4 +1,4 @@
-"""Prints how often each disturbance came and what did not hold, from the logs of run.py.
+"""Prints how often each disturbance came and what did not hold, from logs of run.py.
 
 python summary.py measured/seed*.jsonl
 """
