@@ -40,6 +40,7 @@ rule all:
         expand("results/{campaign}/report/index.html", campaign=campaign.name),
         get_first_updates,
         get_conventional_score,
+        get_prepared,
 
 
 onstart:

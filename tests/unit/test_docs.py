@@ -26,3 +26,22 @@ def test_relative_links_resolve(page):
 def test_named_paths_exist(page):
     for path in re.findall(rf"`((?:{FOLDERS})/[\w./-]*)`", page.read_text()):
         assert (REPOSITORY / path).exists(), path
+
+
+SELF_CONTAINED = ("minibatch.md", "cost_model.md")
+BLOCKS = [
+    pytest.param(block, id=f"{name}-{number}")
+    for name in SELF_CONTAINED
+    for number, block in enumerate(
+        re.findall(
+            r"```python\n(.*?)```",
+            (REPOSITORY / "docs" / name).read_text(),
+            flags=re.S,
+        )
+    )
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_python_on_a_page_runs(block):
+    exec(compile(block, "page", "exec"), {"__name__": "page"})

@@ -40,7 +40,8 @@ def train(config, out, stage, seed):
         write_json(out / "metrics.json", {"status": "diverged", "reason": "NaN loss"})
         return
     (out / "weights.pt").write_text(json.dumps(params))
-    write_json(out / "metrics.json", {"status": "done", "epochs": 1})
+    done = {"status": "done", "epochs": 1, "seconds": 3000.0}
+    write_json(out / "metrics.json", done)
 
 
 def score(config, out, seed):
@@ -55,6 +56,22 @@ def score(config, out, seed):
     )
 
 
+def profile(config, out):
+    """Costs of a trial: half where the first axis is 0, as if a network were gone."""
+    (out / "profiled.txt").write_text(json.dumps(config["params"]))
+    first = next(iter(config["params"]))
+    whole = {"seconds": [3600, 1800, 7200], "memory_mib": [2000, 1500, 2500]}
+    half = {"seconds": [1800, 900, 3600], "memory_mib": [1000, 750, 1250]}
+    cases = [{"zero": [], **whole}, {"zero": [first], **half}]
+    finetune = {"names": [first], "cases": cases}
+    write_json(out / "cost.json", {"status": "done", "stages": {"finetune": finetune}})
+
+
+def tune(config, out):
+    found = {"measurements": 5, "fastest": 32, "minibatch": 8, "why": "whole"}
+    write_json(out / "batch.json", {"status": "done", **found})
+
+
 def check(config):
     seconds = config["settings"].get("seconds", 0)
     if seconds < 0:
@@ -63,7 +80,8 @@ def check(config):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("stage", choices=["pretrain", "finetune", "score", "check"])
+    stages = ["pretrain", "finetune", "score", "check", "profile", "tune"]
+    parser.add_argument("stage", choices=stages)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--init", type=Path)
     parser.add_argument("--out", type=Path)
@@ -72,6 +90,10 @@ def main():
     config = json.loads(arguments.config.read_text())
     if arguments.stage == "check":
         check(config)
+    elif arguments.stage == "profile":
+        profile(config, arguments.out)
+    elif arguments.stage == "tune":
+        tune(config, arguments.out)
     elif arguments.stage == "score":
         score(config, arguments.out, arguments.seed)
     else:

@@ -37,6 +37,9 @@ CASES = [
     ("lanes", 2, ["lanes", "levelled", "lanes: 1"]),
     ("conventional", {"a": 1.0}, ["conventional", "['a', 'b']"]),
     ("max_trials", 0, ["max_trials"]),
+    ("prepare", {"profil": True}, ["prepare", "'profil'", "'profile'"]),
+    ("prepare", {"profile": True}, ["prepare.profile", "application.profile"]),
+    ("prepare", {"tune_minibatch": 1}, ["prepare.tune_minibatch"]),
 ]
 
 

@@ -69,10 +69,14 @@ def test_default_profile_holds_nothing_of_one_machine():
     assert profile("default")["rerun-triggers"] == ["mtime", "params", "input"]
 
 
-def test_a_repeated_training_asks_slurm_for_more():
+def test_a_repeated_pretraining_asks_slurm_for_more():
     """The first attempt's numbers are those of the dry run above."""
-    wanted = profile("slurm")["set-resources"]["finetune"]
-    for name, first in (("runtime", 900), ("mem_mb", 16000)):
-        names = {"__builtins__": {}, "min": min}
-        asked = [eval(wanted[name], names, {"attempt": n}) for n in (1, 2, 3, 4)]
-        assert asked == [first, 1.5 * first, 2 * first, 2 * first]
+    wanted = profile("slurm")["set-resources"]["pretrain"]["mem_mb"]
+    names = {"__builtins__": {}, "min": min}
+    asked = [eval(wanted, names, {"attempt": n}) for n in (1, 2, 3, 4)]
+    assert asked == [16000, 24000, 32000, 32000]
+
+
+def test_the_slurm_profile_leaves_trials_to_their_rule():
+    """Numbers there would win over what is predicted for a trial."""
+    assert "finetune" not in profile("slurm")["set-resources"]

@@ -11,9 +11,10 @@ from collinear.campaign.digests import TRAIN_RECIPE, scoring_digest, training_di
 from collinear.campaign.files import read_json
 from collinear.campaign.journal import FINALS, Step
 from collinear.campaign.decide import example_weights
+from collinear.campaign.prepare import PRODUCTS, trial_need
 from collinear.campaign.start import check_application, hold_campaign, open_campaign
 from collinear.campaign.steps import candidates_key, first_trials
-from collinear.campaign.trials import conventional_trial, read_candidates
+from collinear.campaign.trials import TrialName, conventional_trial, read_candidates
 from collinear.quality.fetch_model import DOWNLOADED
 
 try:
@@ -90,6 +91,27 @@ def get_pretrain_model(wildcards):
 
 def get_attempt(wildcards, attempt):
     return attempt
+
+
+def get_trial_runtime(wildcards, attempt):
+    """Minutes: predicted, when the profile is ready before the trial is started."""
+    name = TrialName(wildcards.point, int(wildcards.seed))
+    return trial_need(campaign, ROOT, name, attempt).minutes
+
+
+def get_trial_memory(wildcards, attempt):
+    """MB, likewise."""
+    name = TrialName(wildcards.point, int(wildcards.seed))
+    return trial_need(campaign, ROOT, name, attempt).memory
+
+
+def get_prepared(wildcards):
+    """Files of the measurements that `prepare` asks for."""
+    return [
+        f"results/{campaign.name}/prepare/{file}"
+        for name, file in PRODUCTS.items()
+        if getattr(campaign.prepare, name)
+    ]
 
 
 def get_score_paths(names):

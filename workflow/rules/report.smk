@@ -23,6 +23,7 @@ rule report:
     input:
         estimate="results/{campaign}/estimate.json",
         photograph=get_photograph,
+        prepared=get_prepared,
     output:
         **LIMIT_TABLES,
         **FINALS_OUTPUTS,

@@ -25,6 +25,9 @@ rule finetune:
     resources:
         gpu=1,
         attempt=get_attempt,
+        # A profile's set-resources wins over these.
+        runtime=get_trial_runtime,
+        mem_mb=get_trial_memory,
     params:
         training=training_digest(campaign),
     script:

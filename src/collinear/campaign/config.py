@@ -56,6 +56,8 @@ class Application:
         init: Weights that the pretraining starts from.
         settings: Passed to every command.
         scoring: Passed to every command, but part of the scoring digest only.
+        profile: Command that measures what trainings cost; None: there is none.
+        tune_minibatch: Command that measures minibatch sizes; None: there is none.
     """
 
     pretrain: tuple[str, ...]
@@ -68,6 +70,21 @@ class Application:
     init: str | None
     settings: Mapping[str, Any]
     scoring: Mapping[str, Any]
+    profile: tuple[str, ...] | None = None
+    tune_minibatch: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """What is measured before the trials; it changes no number of a training.
+
+    Attributes:
+        profile: Whether time and memory are predicted.
+        tune_minibatch: Whether minibatch sizes are measured.
+    """
+
+    profile: bool = False
+    tune_minibatch: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,6 +137,7 @@ class Campaign:
         enqueue: Settings that are tried first, as grid points.
         stop: Rules that end the search early.
         finals: The fresh runs at the end, or None.
+        prepare: What is measured before the trials.
     """
 
     name: str
@@ -138,6 +156,7 @@ class Campaign:
     enqueue: tuple[Point, ...] = ()
     stop: StopRules = StopRules()
     finals: Finals | None = None
+    prepare: Prepare = Prepare()
 
     def strategy(self, prior: Prior | None = None) -> Strategy:
         """The configured search.
@@ -215,7 +234,9 @@ def load_campaign(
         enqueue=_enqueue(config, space),
         stop=_stop_rules(config.get("stop", {})),
         finals=_finals(config.get("finals", False)),
+        prepare=Prepare(**config.get("prepare", {})),
     )
+    _check_prepare(campaign)
     try:
         strategy = campaign.strategy()  # unknown options are found here, not in a job
     except ValueError as error:
@@ -298,7 +319,18 @@ def _application(section: Mapping[str, Any]) -> Application:
         init=section.get("init"),
         settings=section.get("settings", {}),
         scoring=section.get("scoring", {}),
+        profile=command("profile"),
+        tune_minibatch=command("tune_minibatch"),
     )
+
+
+def _check_prepare(campaign: Campaign) -> None:
+    for name in ("profile", "tune_minibatch"):
+        if getattr(campaign.prepare, name) and not getattr(campaign.application, name):
+            raise ConfigError(
+                f"prepare.{name}: needs a command application.{name}, but there is "
+                "none; name one, or set it to false"
+            )
 
 
 def _check_values(goal: Goal, application: Application) -> None:

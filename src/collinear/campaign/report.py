@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from collinear.campaign.limit_tables import (
     limits_table,
 )
 from collinear.campaign.line_figures import lines_figure
+from collinear.campaign.prepare import prepared_notes
 from collinear.campaign.program import ProgramError, expand, thread_environment
 from collinear.campaign.steering import describe_prior, strategy_of
 from collinear.campaign.steps import journal_of
@@ -279,7 +280,8 @@ def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) ->
         rows = finals_table(campaign, estimate["finals"])
         write_text(files.finals_table, rows.to_csv(sep="\t", index=False))
     warm = describe_prior(campaign, root)
-    write_text(files.index, page(campaign, estimate, table, warm))
+    prepared = prepared_notes(campaign, root)
+    write_text(files.index, page(campaign, estimate, table, warm, prepared))
 
 
 def page(
@@ -287,6 +289,7 @@ def page(
     estimate: Mapping[str, Any],
     table: pd.DataFrame,
     warm: str | None = None,
+    prepared: Sequence[str] = (),
 ) -> str:
     """The report as one HTML page beside its figures.
 
@@ -295,6 +298,7 @@ def page(
         estimate: What it found.
         table: See `result_table`.
         warm: What a warm start took over, in words, or None.
+        prepared: What was measured before the trials, in words.
     """
     name = html.escape(campaign.name)
     outcomes = ", ".join(f"{n} {k}" for k, n in estimate["outcomes"].items())
@@ -302,6 +306,7 @@ def page(
     ended = estimate.get("ending")
     notes = [f"The search ended: {ended}."] if ended else []
     notes += [f"{warm.capitalize()}."] if warm else []
+    notes += prepared
     remarks = html.escape(" ".join(notes))
     sense = "minimised" if campaign.goal.lower_is_better else "maximised"
     figures = [

@@ -9,6 +9,7 @@ command needs it.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import signal
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from collinear.dbpn.config import NORMALISATIONS, STAGES, Settings, warnings_of
 from collinear.dbpn.data import IMAGE_ERRORS, list_images
-from collinear.dbpn.request import read_request
+from collinear.dbpn.request import read_request, tuned_names
 from collinear.dbpn.scoring import check_model_file
 from collinear.dbpn.section import ConfigError
 from collinear.quality.ma_model import ModelError
@@ -41,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "illustrate": _illustrate,
         "convert": _convert,
         "finetune-length": _length,
+        "profile": _profile,
+        "profile-update": _profile_update,
+        "predict": _predict,
+        "tune-minibatch": _tune_minibatch,
     }
     run = commands.get(options.command, _train)
     try:
@@ -61,10 +66,10 @@ def _is_input_error(error: ValueError) -> bool:
     from collinear.dbpn.pixels import NonFiniteError
     from collinear.dbpn.state import StateError
     from collinear.dbpn.weights import WeightsError
+    from collinear.training.errors import TuningError
 
-    return isinstance(
-        error, (FeatureError, NonFiniteError, StateError, TilingError, WeightsError)
-    )
+    ours = (FeatureError, NonFiniteError, StateError, TilingError, TuningError)
+    return isinstance(error, (*ours, WeightsError))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,6 +110,27 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--longest", type=float, required=True, help="epochs to train and look at"
     )
+    command = add("profile", "measure what an update costs; writes cost.json")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--seconds", type=float, default=60.0)
+    command.add_argument("--seed", type=int, help="accepted, without effect")
+    command = add("profile-update", "measure one setting (used by profile)")
+    command.add_argument("--point", required=True, metavar="JSON")
+    command.add_argument("--seconds", type=float, required=True)
+    command.add_argument("--subject", required=True)
+    command.add_argument("--out", type=Path, required=True)
+    command = add("predict", "time and memory of both stages from cost.json")
+    command.add_argument("--cost", type=Path, required=True)
+    command = add("tune-minibatch", "find out how many patches at once are fast")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--seed", type=int, help="accepted, without effect")
+    command.add_argument(
+        "--rule", choices=("doubling", "epoch-time", "gpu-usage"), default="doubling"
+    )
+    command.add_argument("--start", type=int, help="first size")
+    command.add_argument("--largest", type=int, help="largest size tried")
+    command.add_argument("--cost", type=Path, help="cost.json, for --memory-mib")
+    command.add_argument("--memory-mib", type=float, help="limit for a part")
     command = add("score", "super-resolve and score the evaluation images")
     command.add_argument("--init", type=Path, required=True)
     command.add_argument("--out", type=Path, required=True)
@@ -202,6 +228,63 @@ def _length(options: argparse.Namespace) -> int:
             should_stop=lambda: bool(received),
         )
     return 0 if over else EXIT_STOPPED
+
+
+def _profile(options: argparse.Namespace) -> int:
+    settings = _prepared(options)
+    from collinear.dbpn.profile import run_profile
+
+    run_profile(
+        options.config,
+        settings,
+        out=options.out,
+        seconds=options.seconds,
+        tuned=tuned_names(options.config),
+    )
+    return 0
+
+
+def _profile_update(options: argparse.Namespace) -> int:
+    settings = _prepared(options)
+    from collinear.dbpn.acceleration import usable
+    from collinear.dbpn.cost import UpdatePoint, settings_at
+    from collinear.dbpn.device import choose_device
+    from collinear.dbpn.files import write_json
+    from collinear.dbpn.profile import measure_update
+
+    point = UpdatePoint(**json.loads(options.point))
+    settings = usable(settings, choose_device(settings))
+    found = measure_update(settings_at(settings, point), options.seconds)
+    write_json(options.out, {"subject": options.subject, **found})
+    return 0
+
+
+def _tune_minibatch(options: argparse.Namespace) -> int:
+    settings = _prepared(options)
+    from collinear.dbpn.tune_minibatch import run_tuning
+
+    found = run_tuning(
+        settings,
+        out=options.out,
+        rule=options.rule,
+        start=options.start,
+        largest=options.largest,
+        cost=options.cost,
+        memory_mib=options.memory_mib,
+    )
+    sys.stdout.write(
+        f"minibatch {found['minibatch']} {found['why']} (accumulate: "
+        f"{found['accumulate']}); fastest a patch: {found['fastest']} at once\n"
+    )
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    settings = _prepared(options)
+    from collinear.dbpn.predict import predict_text
+
+    sys.stdout.write(predict_text(options.cost, settings))
+    return 0
 
 
 def _score(options: argparse.Namespace) -> int:

@@ -218,6 +218,12 @@ def warnings_of(settings: Settings) -> list[str]:
         found.append(
             "finetune.minibatch is 1: the discriminator normalises over one image"
         )
+    if stage.w_adversarial > 0 and stage.accumulate > 1:
+        found.append(
+            f"finetune.accumulate is {stage.accumulate}: the discriminator normalises "
+            "over a part of the minibatch, so the training is another one than with "
+            "accumulate: 1"
+        )
     return found
 
 

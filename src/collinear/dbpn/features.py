@@ -104,7 +104,7 @@ def build_features(
     Raises:
         FeatureError: The file of trained weights cannot be used.
     """
-    layers = _vgg19(settings.width_divisor)
+    layers = feature_layers(settings.width_divisor)
     if settings.kind == "vgg19":
         assert settings.file is not None
         _load_trained(layers, settings.file, prefix)
@@ -155,7 +155,8 @@ def _halve(maps: Tensor) -> Tensor:
     return functional.max_pool2d(maps, 2)
 
 
-def _vgg19(width_divisor: int) -> nn.Sequential:
+def feature_layers(width_divisor: int) -> nn.Sequential:
+    """Return VGG19 up to its last pool, widths divided, weights as torch draws them."""
     layers: list[nn.Module] = []
     inputs = 3
     for count, width in _LAYOUT:

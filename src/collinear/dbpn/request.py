@@ -52,6 +52,15 @@ def read_request(path: Path, params: Mapping[str, Any] | None = None) -> Setting
         raise ConfigError(f"{path}: {error}") from error
 
 
+def tuned_names(path: Path) -> tuple[str, ...]:
+    """Return the parameters that differ between trials: those of `params` or `space`.
+
+    The file has been read by `read_request` before.
+    """
+    content = _parsed(path.read_text(encoding="utf-8"), path)
+    return tuple(content.get("params") or content.get("space") or ())
+
+
 def _parsed(text: str, path: Path) -> Any:
     if path.suffix.lower() in _YAML:
         import yaml  # slow to import, and campaigns do not need it here

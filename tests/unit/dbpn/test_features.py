@@ -8,11 +8,11 @@ import torch
 from collinear.dbpn.config import FeatureSettings
 from collinear.dbpn.features import (
     FeatureError,
-    _vgg19,
     build_features,
     calibration_images,
     check_feature_file,
     feature_identity,
+    feature_layers,
 )
 from collinear.dbpn.files import digest_of_file
 
@@ -20,7 +20,7 @@ SMALL = FeatureSettings(width_divisor=32)
 
 
 def test_layout_is_vgg19():
-    layers = _vgg19(1)
+    layers = feature_layers(1)
     pools = [i for i, x in enumerate(layers) if isinstance(x, torch.nn.MaxPool2d)]
     assert pools == [4, 9, 18, 27, 36]
     assert sum(p.numel() for p in layers.parameters()) == 20_024_384
@@ -76,7 +76,7 @@ def test_identity_names_all_choices(settings, name):
 def trained_file(tmp_path):
     """A narrow stand-in in the layout of torchvision's file, classifier included."""
     torch.manual_seed(0)
-    state = {f"features.{k}": v for k, v in _vgg19(32).state_dict().items()}
+    state = {f"features.{k}": v for k, v in feature_layers(32).state_dict().items()}
     state["classifier.0.weight"] = torch.zeros(3, 3)
     path = tmp_path / "vgg19.pth"
     torch.save(state, path)

@@ -1,0 +1,163 @@
+"""What is measured before the trials: their cost, and minibatch sizes.
+
+Both are optional and change no number of a training. The cost tells Slurm how long a
+trial takes and how much memory it needs; what came true stands in the report.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from collinear.campaign.config import Campaign
+from collinear.campaign.files import publish, read_json
+from collinear.campaign.program import ProgramError, Stage, run_stage
+from collinear.campaign.stages import METRICS, Context
+from collinear.campaign.trials import (
+    TrialName,
+    program_input,
+    training_seed,
+    trial_files,
+    trial_params,
+)
+
+PRODUCTS = {"profile": "cost.json", "tune_minibatch": "batch.json"}
+"""File of each measurement, in `results/{campaign}/prepare`."""
+
+RUNTIME, MEMORY = 900, 16_000
+"""Minutes and MB that a trial asks for where nothing was predicted."""
+_SPARE_TIME, _SPARE_MEMORY = 1.25, 1.2
+_START_MINUTES, _START_MB = 5, 1_000
+"""For what a prediction leaves out: start of the job, images, writing."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a trial asks Slurm for: minutes and MB."""
+
+    minutes: int
+    memory: int
+
+
+def prepare(context: Context, name: str) -> None:
+    """Runs a measurement, or finds it finished, and publishes its file.
+
+    Args:
+        context: Where it runs.
+        name: One of `PRODUCTS`.
+
+    Raises:
+        ProgramError: The program failed, or wrote costs that cannot be read.
+    """
+    campaign = context.campaign
+    folder = context.root / "prepare"
+    command = getattr(campaign.application, name)
+    assert command is not None
+    # The largest value of each axis: every term of a trial is there.
+    largest = {axis.name: axis.values[-1] for axis in campaign.space.axes}
+    stage = Stage(
+        command=command,
+        work=folder / f"work-{name}",
+        product=PRODUCTS[name],
+        config=program_input(campaign, largest),
+        init=None,
+        seed=training_seed(campaign.seed, 0),
+        threads=campaign.threads,
+        log=context.log,
+    )
+    record = run_stage(stage)
+    if name == "profile":
+        for params in ({}, largest):
+            _case(record, "finetune", params, stage.result)
+    publish(stage.result, folder / PRODUCTS[name])
+
+
+def trial_need(campaign: Campaign, root: Path, name: TrialName, attempt: int) -> Need:
+    """Returns what a trial asks for: predicted if there is a profile, else by default.
+
+    Args:
+        campaign: The campaign.
+        root: Its folder.
+        name: The trial.
+        attempt: Number of the attempt; the second asks for half as much again, the
+            third and the last for twice as much.
+    """
+    more = 1 + 0.5 * min(attempt - 1, 2)
+    minutes, memory = float(RUNTIME), float(MEMORY)
+    predicted = predicted_cost(campaign, root, name)
+    if predicted is not None:
+        high_seconds, high_mib = predicted["seconds"][2], predicted["memory_mib"][2]
+        minutes = _START_MINUTES + _SPARE_TIME * high_seconds / 60
+        memory = _START_MB + _SPARE_MEMORY * high_mib * 1.048576  # MiB in MB
+    return Need(math.ceil(more * minutes), math.ceil(more * memory))
+
+
+def predicted_cost(
+    campaign: Campaign, root: Path, name: TrialName
+) -> dict[str, list[float]] | None:
+    """Returns a trial's seconds and MiB as [expected, low, high]; None without them."""
+    path = root / "prepare" / PRODUCTS["profile"]
+    if not campaign.prepare.profile or not path.exists():
+        return None
+    return _case(read_json(path), "finetune", trial_params(campaign, name), path)
+
+
+def _case(
+    record: Mapping[str, Any], stage: str, params: Mapping[str, float], path: Path
+) -> dict[str, list[float]] | None:
+    """Returns the case of a trial; None if the record has none for it."""
+    try:
+        section = record["stages"][stage]
+        zero = {n for n in section["names"] if params.get(n) == 0}
+        for case in section["cases"]:
+            if set(case["zero"]) == zero:
+                costs = {kind: case[kind] for kind in ("seconds", "memory_mib")}
+                if not all(0 < x < math.inf for c in costs.values() for x in c[:3]):
+                    raise ValueError(f"costs must be above 0, but got {costs}")
+                return {kind: list(map(float, c)) for kind, c in costs.items()}
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise ProgramError(
+            f"{path}: does not hold the cost of a trial ({error!r}); see "
+            "docs/application.md"
+        ) from error
+    return None
+
+
+def prepared_notes(campaign: Campaign, root: Path) -> list[str]:
+    """Returns sentences for the report: what was chosen, and what came true."""
+    notes = []
+    batch = root / "prepare" / PRODUCTS["tune_minibatch"]
+    if campaign.prepare.tune_minibatch and batch.exists():
+        found = read_json(batch)
+        notes.append(
+            f"Minibatch sizes were measured ({found.get('measurements')} of them): "
+            f"fastest {found.get('fastest')}; the minibatch stayed "
+            f"{found.get('minibatch')} ({found.get('why')})."
+        )
+    ratios = observed_ratios(campaign, root)
+    if ratios:
+        inside = statistics.mean(ratio[1] for ratio in ratios)
+        middle = statistics.median(ratio[0] for ratio in ratios)
+        notes.append(
+            f"Of {len(ratios)} trials with a predicted time, the median took "
+            f"{middle:.2f} times that, and {inside:.0%} ended inside the 95 % interval."
+        )
+    return notes
+
+
+def observed_ratios(campaign: Campaign, root: Path) -> list[tuple[float, bool]]:
+    """Returns seconds over predicted seconds of done trials, and if in the interval."""
+    found = []
+    for path in sorted((root / "trials").glob(f"*/seed*/{METRICS}")):
+        point, seed = path.parts[-3], path.parts[-2].removeprefix("seed")
+        name = TrialName(point, int(seed))
+        predicted = predicted_cost(campaign, root, name)
+        seconds = read_json(trial_files(root, name).folder / METRICS).get("seconds")
+        if predicted is not None and isinstance(seconds, int | float):
+            value, low, high = predicted["seconds"]
+            found.append((seconds / value, low <= seconds <= high))
+    return found

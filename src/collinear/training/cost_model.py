@@ -1,0 +1,166 @@
+"""Time and memory of a training step from what it does, with error bars.
+
+A cost is a sum of counts (`counting.StepCounts` or the like) times coefficients that
+are not negative, fitted to a short profile by least squares of relative deviations:
+times of a profile span orders of magnitude, and a per cent counts the same everywhere.
+The interval of a prediction is that of a linear regression (N. Draper, H. Smith,
+"Applied Regression Analysis", 3rd ed., sec. 3.1), in relative terms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+from scipy.stats import t as student
+
+from collinear.training.errors import TuningError
+
+LEVEL = 0.95
+"""Share of new measurements that a prediction's interval is to hold."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A predicted cost.
+
+    Attributes:
+        value: The expected cost.
+        low: Lower end of the interval.
+        high: Upper end.
+        beyond: Counts that are larger or smaller than all that was measured, by more
+            than the factor that `CostModel.predict` allows.
+    """
+
+    value: float
+    low: float
+    high: float
+    beyond: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """A fitted cost.
+
+    Attributes:
+        names: Counts that it is made of.
+        coefficients: Cost of one of each; 0 where the profile shows none.
+        deviation: Relative standard deviation of what it was fitted to.
+        freedom: Degrees of freedom of that.
+        spread: Inverse of X'X of the counts with a coefficient, divided by the cost:
+            how well the profile tells them apart.
+        ranges: Smallest and largest value of each count in the profile.
+    """
+
+    names: tuple[str, ...]
+    coefficients: tuple[float, ...]
+    deviation: float
+    freedom: int
+    spread: tuple[tuple[float, ...], ...]
+    ranges: tuple[tuple[float, float], ...]
+
+    def predict(
+        self, counts: Mapping[str, float], level: float = LEVEL, reach: float = 2.0
+    ) -> Prediction:
+        """Predict a cost.
+
+        Args:
+            counts: A value for each name.
+            level: Share of new measurements inside the interval.
+            reach: Factor by which a count may leave what was measured.
+
+        Raises:
+            TuningError: A count is needed that the profile has never seen.
+        """
+        row = np.array([counts[name] for name in self.names], float)
+        self._check_known(row)
+        value = float(row @ np.array(self.coefficients))
+        if value <= 0:
+            raise TuningError(f"the predicted cost must be above 0 for {dict(counts)}")
+        used = row[self._used] / value
+        leverage = float(used @ np.array(self.spread) @ used) if len(used) else 0.0
+        width = student.ppf((1 + level) / 2, self.freedom) * self.deviation
+        width *= math.sqrt(1 + leverage)
+        beyond = tuple(
+            name
+            for name, x, (low, high) in zip(self.names, row, self.ranges, strict=True)
+            if x > reach * high or 0 < x < low / reach
+        )
+        # The regression is in relative terms: a symmetric interval of the logarithm
+        # never goes below 0.
+        return Prediction(
+            value, value * math.exp(-width), value * math.exp(width), beyond
+        )
+
+    @property
+    def _used(self) -> NDArray[np.bool_]:
+        return np.array(self.coefficients) > 0
+
+    def _check_known(self, row: NDArray[np.float64]) -> None:
+        for name, x, (_, high) in zip(self.names, row, self.ranges, strict=True):
+            if x > 0 and high == 0:
+                raise TuningError(
+                    f"a cost with {name} cannot be predicted: the profile has measured "
+                    "nothing with it; profile again with such a setting"
+                )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return JSON types."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> CostModel:
+        """Return what `as_json` wrote."""
+        return CostModel(
+            names=tuple(values["names"]),
+            coefficients=tuple(values["coefficients"]),
+            deviation=float(values["deviation"]),
+            freedom=int(values["freedom"]),
+            spread=tuple(tuple(row) for row in values["spread"]),
+            ranges=tuple((low, high) for low, high in values["ranges"]),
+        )
+
+
+def fit_cost(rows: Sequence[Mapping[str, float]], costs: Sequence[float]) -> CostModel:
+    """Fit a cost to measurements.
+
+    Args:
+        rows: Counts of each measurement, all with the same names.
+        costs: What was measured, above 0.
+
+    Raises:
+        TuningError: Fewer measurements than counts and one, or a cost that is not
+            above 0.
+    """
+    names = tuple(rows[0]) if rows else ()
+    if len(rows) <= len(names):
+        raise TuningError(
+            f"a cost of {len(names)} counts needs {len(names) + 1} measurements or "
+            f"more, but got {len(rows)}"
+        )
+    x = np.array([[row[name] for name in names] for row in rows], float)
+    y = np.array(costs, float)
+    if not (np.isfinite(y).all() and (y > 0).all()):
+        raise TuningError(f"measured costs must be above 0, but got {list(costs)}")
+    relative = x / y[:, None]
+    level = np.linalg.norm(relative, axis=0)
+    level[level == 0] = 1
+    coefficients = nnls(relative / level, np.ones(len(y)))[0] / level
+    used = coefficients > 0
+    freedom = len(y) - int(used.sum())
+    fitted = x @ coefficients
+    deviation = math.sqrt(float(((fitted / y - 1) ** 2).sum()) / freedom)
+    scaled = x[:, used] / y[:, None]
+    return CostModel(
+        names,
+        tuple(map(float, coefficients)),
+        deviation,
+        freedom,
+        tuple(map(tuple, np.linalg.pinv(scaled.T @ scaled).tolist())),
+        tuple((float(c.min()), float(c.max())) for c in x.T),
+    )

@@ -1,0 +1,211 @@
+"""Keep a training as it is while its steps are tried out, and put it back bit for bit.
+
+What a step may change: parameters, gradients and buffers of networks, the state and the
+groups of optimisers, torch's, numpy's and Python's random states, the position of a
+loader, and the flags of torch's back ends. A snapshot holds copies on the CPU, so that
+it takes no memory of the device that is measured.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from collinear.training.errors import TuningError
+
+Restore = Callable[[], None]
+
+
+@contextmanager
+def restored(*objects: Any) -> Iterator[None]:
+    """Run a block, then put objects and random states back as they were before it.
+
+    Args:
+        objects: Networks, optimisers, random generators (of torch, numpy or Python),
+            and anything else with `state_dict` and `load_state_dict`: schedulers,
+            gradient scalers, loaders that know their position.
+
+    Raises:
+        TuningError: An object is none of these.
+    """
+    back = snapshot(*objects)
+    try:
+        yield
+    finally:
+        back()
+
+
+def snapshot(*objects: Any) -> Restore:
+    """Return a function that puts objects and random states back as they are now."""
+    parts = [_keep_random_states(), _keep_flags(), *(_keep(each) for each in objects)]
+
+    def back() -> None:
+        for part in parts:
+            part()
+
+    return back
+
+
+def _keep(item: Any) -> Restore:
+    if isinstance(item, nn.Module):
+        return _keep_module(item)
+    if isinstance(item, Optimizer):
+        return _keep_optimizer(item)
+    if isinstance(item, torch.Generator):
+        state = item.get_state()
+
+        def rewind() -> None:
+            item.set_state(state)
+
+        return rewind
+    if isinstance(item, np.random.Generator):
+        numbers = copy.deepcopy(item.bit_generator.state)
+        return lambda: setattr(item.bit_generator, "state", numbers)
+    if isinstance(item, random.Random):
+        drawn = item.getstate()
+        return lambda: item.setstate(drawn)
+    if hasattr(item, "state_dict") and hasattr(item, "load_state_dict"):
+        kept = _copied(item.state_dict())
+        return lambda: item.load_state_dict(_copied(kept))
+    raise TuningError(
+        "what is restored must be a network, an optimiser, a random generator, or have "
+        f"state_dict and load_state_dict, but got {type(item).__name__}; for a loader, "
+        "give an object that knows its position, or let each step begin a new pass"
+    )
+
+
+def _keep_module(module: nn.Module) -> Restore:
+    # By tensor, not by state_dict: that leaves out gradients and some buffers.
+    parameters = [(p, _host(p), _host(p.grad), p.requires_grad) for p in _all(module)]
+    buffers = [(b, _host(b)) for b in module.buffers()]
+    modes = [(part, part.training) for part in module.modules()]
+
+    @torch.no_grad()
+    def back() -> None:
+        for parameter, value, gradient, wanted in parameters:
+            assert value is not None
+            parameter.copy_(value)
+            parameter.requires_grad_(wanted)
+            parameter.grad = None if gradient is None else gradient.to(parameter)
+        for buffer, value in buffers:
+            assert value is not None
+            buffer.copy_(value)
+        for part, training in modes:
+            part.training = training
+
+    return back
+
+
+def _all(module: nn.Module) -> list[nn.Parameter]:
+    return list(module.parameters())
+
+
+def _keep_optimizer(optimizer: Optimizer) -> Restore:
+    # By hand: load_state_dict would cast the state to the parameters' type.
+    devices = {key: _devices(value) for key, value in optimizer.state.items()}
+    state = {key: _copied(value) for key, value in optimizer.state.items()}
+    groups = [
+        {name: _copied(value) for name, value in group.items() if name != "params"}
+        for group in optimizer.param_groups
+    ]
+    members = [list(group["params"]) for group in optimizer.param_groups]
+
+    def back() -> None:
+        optimizer.state.clear()
+        for key, value in state.items():
+            optimizer.state[key] = _placed(value, devices[key])
+        del optimizer.param_groups[len(groups) :]
+        for group, kept, parameters in zip(
+            optimizer.param_groups, groups, members, strict=True
+        ):
+            for name in set(group) - set(kept) - {"params"}:
+                del group[name]
+            group.update(copy.deepcopy(kept), params=list(parameters))
+
+    return back
+
+
+def _keep_random_states() -> Restore:
+    python, here = random.getstate(), torch.get_rng_state()
+    arrays = np.random.get_state()  # noqa: NPY002, a user's loader may draw from it
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+
+    def back() -> None:
+        random.setstate(python)
+        np.random.set_state(arrays)  # noqa: NPY002
+        torch.set_rng_state(here)
+        if gpus:
+            torch.cuda.set_rng_state_all(gpus)
+
+    return back
+
+
+def _keep_flags() -> Restore:
+    backends: Any = torch.backends
+    places: list[tuple[Any, str]] = [
+        (backends.cudnn, "enabled"),
+        (backends.cudnn, "benchmark"),
+        (backends.cudnn, "benchmark_limit"),
+        (backends.cudnn, "deterministic"),
+        (backends.cudnn.conv, "fp32_precision"),
+        (backends.cudnn.rnn, "fp32_precision"),
+        (backends.cuda.matmul, "fp32_precision"),
+    ]
+    flags = [(owner, name, getattr(owner, name)) for owner, name in places]
+    mode = torch.get_deterministic_debug_mode()
+    gradients = torch.is_grad_enabled()
+
+    def back() -> None:
+        for owner, name, value in flags:
+            if getattr(owner, name) != value:  # some refuse to be set on a CPU
+                setattr(owner, name, value)
+        if torch.get_deterministic_debug_mode() != mode:
+            torch.set_deterministic_debug_mode(mode)
+        torch.set_grad_enabled(gradients)
+
+    return back
+
+
+def _host(value: Tensor | None) -> Tensor | None:
+    return None if value is None else value.detach().to("cpu", copy=True)
+
+
+def _copied(value: Any) -> Any:
+    """Return a deep copy with tensors on the CPU."""
+    if isinstance(value, Tensor):
+        return _host(value)
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return type(value)(_copied(item) for item in value)
+    return copy.deepcopy(value)
+
+
+def _devices(value: Any) -> Any:
+    """Return the devices of tensors, in the shape of `_copied`."""
+    if isinstance(value, Tensor):
+        return value.device
+    if isinstance(value, dict):
+        return {key: _devices(item) for key, item in value.items()}
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return [_devices(item) for item in value]
+    return None
+
+
+def _placed(value: Any, devices: Any) -> Any:
+    """Return a fresh copy of `_copied` with tensors where they were."""
+    if isinstance(value, Tensor):
+        return value.to(devices, copy=True)
+    if isinstance(value, dict):
+        return {key: _placed(item, devices[key]) for key, item in value.items()}
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return type(value)(map(_placed, value, devices))
+    return copy.deepcopy(value)

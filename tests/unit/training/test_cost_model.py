@@ -1,0 +1,139 @@
+"""Counts are those of the real step; fitted costs predict with honest intervals."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from collinear.training.cost_model import CostModel, fit_cost
+from collinear.training.counting import count_step
+from collinear.training.errors import TuningError
+
+
+def linear_step(n=4, inputs=8, outputs=16):
+    def build():
+        layer = nn.Linear(inputs, outputs, bias=False)
+        given = torch.empty(n, inputs)
+        return lambda: layer(given).sum().backward()
+
+    return build
+
+
+def test_counts_of_a_matrix_product():
+    """Forward 2 n i o; backward the same for the weights (the input needs none)."""
+    found = count_step(linear_step())
+    assert found.flops == 2 * (2 * 4 * 8 * 16)
+    assert found.operations > 2
+    # Output and gradient of the weights are alive at once, at least.
+    assert found.peak >= 4 * (8 * 16)
+
+
+def test_no_number_is_computed():
+    """A step that no memory could hold is counted."""
+    found = count_step(linear_step(n=2**20, inputs=2**20, outputs=2**20))
+    assert found.flops == 4 * 2**60
+    assert found.peak > 2**40
+
+
+def test_memory_is_that_of_what_lives():
+    def build():
+        given = torch.empty(256, 1024)
+
+        def step():
+            maps = given
+            for _ in range(10):
+                maps = maps * 2.0  # the one before is freed
+            return None
+
+        return step
+
+    assert count_step(build).peak == 2 * 4 * 256 * 1024
+
+
+def test_saved_tensors_count_until_the_backward():
+    def peak(depth):
+        def build():
+            weight = torch.empty(256, 256, requires_grad=True)
+
+            def step():
+                maps = weight
+                for _ in range(depth):
+                    maps = maps.sin()
+                maps.sum().backward()
+
+            return step
+
+        return count_step(build).peak
+
+    # A sine keeps its input: one more map for each.
+    assert peak(20) - peak(10) == 10 * 4 * 256 * 256
+
+
+NAMES = ("gflop", "moved", "updates")
+TRUE = (0.02, 0.5, 0.01)
+
+
+def rows_and_costs(count, noise, seed):
+    draw = np.random.default_rng(seed)
+    x = np.stack([draw.uniform(0.1, 10, count), draw.uniform(0, 1, count)], 1)
+    rows = [dict(zip(NAMES, (*row, 1.0), strict=True)) for row in x.tolist()]
+    costs = [sum(r[n] * c for n, c in zip(NAMES, TRUE, strict=True)) for r in rows]
+    return rows, [cost * (1 + noise * draw.standard_normal()) for cost in costs]
+
+
+def test_the_coefficients_are_found_again():
+    rows, costs = rows_and_costs(12, 0.0, 1)
+    model = fit_cost(rows, costs)
+    assert model.coefficients == pytest.approx(TRUE, rel=1e-6)
+    assert model.deviation < 1e-9
+
+
+def test_intervals_hold_what_they_promise():
+    inside = []
+    for seed in range(150):
+        model = fit_cost(*rows_and_costs(14, 0.08, seed))
+        for row, cost in zip(*rows_and_costs(5, 0.08, 1000 + seed), strict=True):
+            found = model.predict(row)
+            assert 0 < found.low < found.value < found.high
+            inside.append(found.low <= cost <= found.high)
+    assert 0.92 <= np.mean(inside) <= 0.98
+
+
+def test_intervals_widen_away_from_the_profile():
+    model = fit_cost(*rows_and_costs(14, 0.05, 3))
+    near = model.predict({"gflop": 5.0, "moved": 0.5, "updates": 1.0})
+    far = model.predict({"gflop": 0.0, "moved": 50.0, "updates": 1.0})
+    assert near.beyond == ()
+    assert far.beyond == ("moved",)
+    assert far.high / far.value > near.high / near.value
+
+
+def test_a_term_that_was_never_measured_is_refused():
+    rows, costs = rows_and_costs(8, 0.01, 4)
+    rows = [{**row, "discriminator": 0.0} for row in rows]
+    model = fit_cost(rows, costs)
+    known = model.predict({**rows[0], "discriminator": 0.0})
+    assert known.value == pytest.approx(costs[0], rel=0.1)
+    with pytest.raises(TuningError, match="a cost with discriminator cannot be"):
+        model.predict({**rows[0], "discriminator": 1.0})
+
+
+def test_a_model_survives_json():
+    model = fit_cost(*rows_and_costs(9, 0.02, 5))
+    again = CostModel.from_json(json.loads(json.dumps(model.as_json())))
+    assert again == model
+
+
+def test_bad_profiles_are_refused():
+    rows, costs = rows_and_costs(3, 0.0, 6)
+    with pytest.raises(TuningError, match="needs 4 measurements or more, but got 3"):
+        fit_cost(rows, costs)
+    with pytest.raises(TuningError, match="but got 0"):
+        fit_cost([], [])
+    rows, costs = rows_and_costs(6, 0.0, 6)
+    with pytest.raises(TuningError, match="must be above 0"):
+        fit_cost(rows, [*costs[:5], float("nan")])
