@@ -60,6 +60,7 @@ class Trainer:
         discriminator: None when the adversarial weight is 0.
         features: None when no term needs them.
         curve: Rows of the learning curve so far.
+        scores: (update, value) of the network where a stop table asked for it.
         curve_rows: About how many rows the whole training gets.
         seconds: Training time so far.
     """
@@ -70,6 +71,7 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self.curve: list[list[float | None]] = []
+        self.scores: list[tuple[int, float | None]] = []
         self.curve_rows = _CURVE_ROWS
         stage = task.stage_settings
         settings = task.settings
@@ -215,6 +217,7 @@ class Trainer:
             "seconds": self.seconds,
             "first_bad": int(self._first_bad),
             "curve": self.curve,
+            "scores": [list(score) for score in self.scores],
             "g": self.generator.state_dict(),
             "ema": _state_of(self.average),
             "d": _state_of(self.discriminator),
@@ -227,6 +230,7 @@ class Trainer:
         self.step = state["step"]
         self.seconds = state["seconds"]
         self.curve = state["curve"]
+        self.scores = [(step, value) for step, value in state.get("scores", [])]
         self._first_bad.fill_(state["first_bad"])
         self.generator.load_state_dict(state["g"])
         self._optimizer.load_state_dict(state["opt_g"])
@@ -338,6 +342,7 @@ def train(
     save: Callable[[Trainer], None],
     should_stop: Callable[[], bool],
     watch: Callable[[Trainer], None] = lambda _: None,
+    hopeless: Callable[[Trainer], bool] = lambda _: False,
 ) -> bool:
     """Update until the training is over, has diverged, or is asked to stop.
 
@@ -346,12 +351,13 @@ def train(
         save: Stores its state; called every `save_every` updates and on a stop.
         should_stop: Asked after each update.
         watch: Called after each update.
+        hopeless: Asked before each update: ends the training.
 
     Returns:
         Whether the training is over. If not, it has been saved.
     """
     clock = _Clock(trainer)
-    while trainer.step < trainer.task.iterations:
+    while trainer.step < trainer.task.iterations and not hopeless(trainer):
         trainer.update()
         watch(trainer)
         saving = trainer.step % trainer.task.settings.save_every == 0
