@@ -389,9 +389,7 @@ def _stop_rules(section: Mapping[str, float]) -> StopRules:
     return StopRules(section.get("improvement"), section.get("hours"))
 
 
-def _stopping(
-    config: Mapping[str, Any], application: Application
-) -> Stopping | None:
+def _stopping(config: Mapping[str, Any], application: Application) -> Stopping | None:
     section = config.get("stopping")
     if section is None:
         return None

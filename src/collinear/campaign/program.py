@@ -132,16 +132,19 @@ def check_outcome(path: Path) -> dict[str, Any]:
                 f"{path}: values.{name} must be a finite number or null, got {value!r}"
             )
     for rung in record.get("rungs") or ():
-        if not (
-            isinstance(rung, dict)
-            and _is_number(rung.get("epoch"))
-            and ("value" in rung and (rung["value"] is None or _is_number(rung["value"])))
-        ):
+        if not _is_rung(rung):
             raise ProgramError(
                 f"{path}: each of rungs must hold epoch (a number) and value (a finite "
                 f"number or null), got {rung!r}"
             )
     return record
+
+
+def _is_rung(rung: Any) -> bool:
+    if not isinstance(rung, dict) or "value" not in rung:
+        return False
+    value = rung["value"]
+    return _is_number(rung.get("epoch")) and (value is None or _is_number(value))
 
 
 def _is_number(value: Any) -> bool:

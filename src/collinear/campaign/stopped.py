@@ -250,7 +250,9 @@ def _judged(
     if stopped or record["status"] != Status.DONE:
         final = None
     sign = 1 if table["lower_is_better"] else -1
-    lost = None not in (final, incumbent) and sign * final < sign * incumbent
+    lost = (
+        final is not None and incumbent is not None and sign * final < sign * incumbent
+    )
     return JudgedTrial(
         trial=name,
         status=record["status"],

@@ -73,7 +73,9 @@ def replay(
     finals = np.median(curves[:, -last:], axis=1)
     if not np.isfinite(finals).any():
         raise TuningError("at least one curve must end in a finite value")
-    columns = [np.array(plan.score_epochs(r)).round().astype(int) - 1 for r in plan.rungs]
+    columns = [
+        np.array(plan.score_epochs(r)).round().astype(int) - 1 for r in plan.rungs
+    ]
     known: list[FinishedCurve] = []
     run = np.full(n, epochs, float)
     audited = audit_lost = 0

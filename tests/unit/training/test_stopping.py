@@ -108,9 +108,7 @@ def test_order_of_trials_does_not_matter(rows, value, random):
 def test_a_value_to_be_maximised_is_the_mirror_image(rows, value):
     low = table_of(rows)
     mirrored = [tuple(-x for x in row) for row in rows]
-    high = table_of(
-        mirrored, incumbent=-min(r[2] for r in rows), lower_is_better=False
-    )
+    high = table_of(mirrored, incumbent=-min(r[2] for r in rows), lower_is_better=False)
     assert low.hopeless(0, [value]) == high.hopeless(0, [-value])
 
 
