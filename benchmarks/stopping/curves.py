@@ -42,7 +42,7 @@ def settings(n, seed):
     }
 
 
-def train_together(chosen, width, epochs, seed):
+def train_together(chosen, width, epochs, seed, decay_at):
     """All trainings of one width: (trainings, epochs) errors and cross entropies."""
     x, y, x_held, y_held = data(seed)
     n = len(chosen["learning_rate"])
@@ -72,6 +72,8 @@ def train_together(chosen, width, epochs, seed):
         column[k][:, None, None] for k in ("learning_rate", "momentum", "weight_decay")
     )
     for epoch in range(epochs):
+        if epoch == decay_at:
+            rate = rate / 10
         order = torch.randperm(len(x), generator=draw)
         for part in order.split(MINIBATCH):
             out = forward(x[part], dropping=True)
@@ -96,9 +98,10 @@ def train_together(chosen, width, epochs, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out")
-    parser.add_argument("--trials", type=int, default=240)
-    parser.add_argument("--epochs", type=int, default=250)
+    parser.add_argument("--trials", type=int, default=160)
+    parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--decay-at", type=int, help="epoch that divides rates by 10")
     given = parser.parse_args()
     torch.set_num_threads(1)
     started = time.process_time()
@@ -108,7 +111,7 @@ def main():
     for width in WIDTHS:
         rows = chosen["width"] == width
         part = {k: v[rows] for k, v in chosen.items()}
-        found = train_together(part, width, given.epochs, given.seed)
+        found = train_together(part, width, given.epochs, given.seed, given.decay_at)
         errors[rows], entropies[rows] = found
     finite = np.isfinite(entropies[:, -1])
     np.savez_compressed(

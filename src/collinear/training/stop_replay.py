@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from collinear.training.errors import TuningError, check_count
 from collinear.training.stopping import (
@@ -123,8 +123,9 @@ def risk_interval(lost: int, audited: int, level: float = 0.95) -> tuple[float, 
     (0.0, 0.308)
     """
     away = (1 - level) / 2
-    low = beta.ppf(away, lost, audited - lost + 1) if lost else 0.0
-    high = beta.ppf(1 - away, lost + 1, audited - lost) if lost < audited else 1.0
+    low = betaincinv(lost, audited - lost + 1, away) if lost else 0.0
+    sure = lost == audited
+    high = 1.0 if sure else betaincinv(lost + 1, audited - lost, 1 - away)
     return float(low), float(high)
 
 
