@@ -2,9 +2,10 @@
 
 Each replay shuffles the trainings, draws two thirds of them, runs them in batches, and
 asks how many epochs a rule saves and whether the best training was stopped. The other
-rules are the usual ones: the median rule and successive halving's upper third. The curves come twice: as they
-are, and with noise from epoch to epoch of a tenth of the spread of the final values, and
-a jump of ten times that in one epoch of a hundred, somewhat like the score of a GAN.
+rules are the usual ones: the median rule and successive halving's upper third. The
+curves come twice: as they are, and with noise from epoch to epoch of a tenth of the
+spread of the final values, and a jump of ten times that in one epoch of a hundred,
+somewhat like the score of a GAN.
 """
 
 import argparse

@@ -314,6 +314,8 @@ def _publish(
         "feature_rms": features.tap_rms.tolist() if features else None,
         "weights": WEIGHTS if weights else None,
     }
+    if trainer.rates:
+        metrics["learning_rates"] = trainer.rates
     if rungs is not None:
         metrics["planned_epochs"] = trainer.epochs(task.iterations)
         metrics["rungs"] = rungs.records(trainer)
