@@ -20,6 +20,11 @@ from collinear.training.stopping import StopPlan
 
 BATCH = 13  # the mean batch of the documented campaign
 SHARE = 0.75
+RULES = (
+    ("ours", {}, 0.0),
+    ("ours, audit 10 %", {}, 0.1),
+    ("quantile, from 4 on", {"least": 4, "margin": "quantile"}, 0.0),
+)
 PLANS = {
     "25": (25.0,),
     "50": (50.0,),
@@ -66,17 +71,13 @@ def rows_of(name, curves, repeats, last):
     for label, rungs in PLANS.items():
         if rungs[-1] >= curves.shape[1]:
             continue
-        found = [
-            replay(part, StopPlan(rungs), batch=BATCH, last=last)
-            for part in draws(curves, repeats)
-        ]
-        yield (name, last, "collinear", label, *mean_outcome(found), repeats)
-        audit = [
-            replay(part, StopPlan(rungs), batch=BATCH, last=last, audit=0.1, seed=at)
-            for at, part in enumerate(draws(curves, repeats))
-        ]
-        label_audit = "collinear, audit 10 %"
-        yield (name, last, label_audit, label, *mean_outcome(audit), repeats)
+        for rule, options, audit in RULES:
+            plan = StopPlan(rungs, **options)
+            found = [
+                replay(part, plan, batch=BATCH, last=last, audit=audit, seed=at)
+                for at, part in enumerate(draws(curves, repeats))
+            ]
+            yield (name, last, rule, label, *mean_outcome(found), repeats)
     for label, keep in (("median", 0.5), ("upper third", 1 / 3)):
         for rung in (25, 50, 100):
             if rung < curves.shape[1]:

@@ -10,9 +10,11 @@ import argparse
 import csv
 import math
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
+from rivals import Prodigy, ScheduleFreeSGD
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -100,6 +102,13 @@ class Study:
         self.updates += n
 
     @torch.no_grad()
+    def measure_statistics(self):
+        """Let batch normalisation see the training images once more."""
+        self.net.train()
+        for rows in torch.arange(900).split(MINIBATCH):
+            self.net(self.x[rows])
+
+    @torch.no_grad()
     def accuracy(self, rows):
         """Share of right answers; NaN once the network is not finite."""
         self.net.eval()
@@ -150,6 +159,23 @@ def run_plain(rate, seed, plateau):
         yield study, rate, None
 
 
+def run_prodigy(seed):
+    study = Study(seed, Prodigy)
+    for _ in range(EPOCHS):
+        study.train(study.iterations)
+        yield study, study.optimizer.d, None
+
+
+def run_schedule_free(rate, seed):
+    study = Study(seed, lambda params: ScheduleFreeSGD(params, rate))
+    for _ in range(EPOCHS):
+        study.train(study.iterations)
+        study.optimizer.swap("x")
+        study.measure_statistics()
+        yield study, rate, None
+        study.optimizer.swap("y")
+
+
 def methods():
     """Label and a function seed -> epochs, for each training of the study."""
     free, bounds = (1e-12, 1e12), (1e-4, 0.5)
@@ -160,6 +186,9 @@ def methods():
     yield "reference: 0.1, /10 on a plateau", lambda s: run_plain(0.1, s, True)
     for rate in (0.5, 0.1, 0.02, 0.004):
         yield f"fixed {rate:g}", lambda s, r=rate: run_plain(r, s, False)
+    yield "Prodigy", run_prodigy
+    for rate in (1.0, 0.1):
+        yield f"schedule-free SGD {rate:g}", partial(run_schedule_free, rate)
     for schedule in ("narrow", "middle", "wide", "mix"):
         yield f"{schedule}, from 0.1", stpt(schedule, 0.1, 0.08, bounds)
     yield "mix, from 0.004", stpt("mix", 0.004, 0.08, bounds)

@@ -38,7 +38,7 @@ def stopping(config):
         "batch": 5,
         "max_trials": 10,
         "conventional": {"a": 0.0, "b": 0.0},
-        "stopping": {"rungs": [3, 6], "scores": 2, "audit": 0.25},
+        "stopping": {"rungs": [3, 6], "scores": 2, "audit": 0.25, "least": 4},
     }
 
 

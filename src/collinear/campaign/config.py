@@ -404,6 +404,8 @@ def _stopping(config: Mapping[str, Any], application: Application) -> Stopping |
             tuple(map(float, section["rungs"])),
             int(section.get("scores", StopPlan.scores)),
             float(section.get("every", StopPlan.every)),
+            int(section.get("least", StopPlan.least)),
+            section.get("margin", StopPlan.margin),
         )
     except TuningError as error:
         raise ConfigError(str(error)) from error

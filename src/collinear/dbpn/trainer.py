@@ -109,7 +109,7 @@ class Trainer:
 
     def update(self) -> None:
         """Do one update; the learning curve gets a row when one is due."""
-        lq, gt = self._minibatch(self.task.stage, self.step)
+        lq, gt = self._minibatch()
         start_of_update(self.task.settings)
         self._set_learning_rate()
         parts = self.task.stage_settings.accumulate
@@ -295,13 +295,18 @@ class Trainer:
         # torch's types do not know this argument of `to`.
         return placed.to(memory_format=self._format)  # type: ignore[call-overload]
 
-    def _minibatch(self, stream: str, number: int) -> tuple[Tensor, Tensor]:
-        """Return lq (n, 3, p, p) and gt (n, 3, s p, s p) as the networks see them."""
+    def _minibatch(
+        self, stream: str | None = None, number: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return lq (n, 3, p, p) and gt (n, 3, s p, s p) as the networks see them.
+
+        By default those of this update; else a numbered one of another stream.
+        """
         task, stage = self.task, self.task.stage_settings
         patches = plan_patches(
             task.seed,
-            stream,
-            number,
+            stream or task.stage,
+            self.step if number is None else number,
             minibatch=stage.minibatch,
             patch=stage.patch,
             sizes=self._source.sizes,

@@ -5,9 +5,9 @@ that finished trials still made after that rung would leave it behind the incumb
 
     median of its last scores - margin > final value of the incumbent
 
-The margin is a quantile of the later improvements of finished trials; nothing is
-extrapolated, because a score of a GAN is too noisy for that. A share of the trials, the
-audit, runs on whatever the rule says, so that what the rule costs can be measured.
+The margin is the largest later improvement of finished trials. Nothing is extrapolated,
+because a score of a GAN is too noisy for that. A share of the trials, the audit, runs
+on whatever the rule says, so that what the rule costs can be measured.
 
 All functions are pure, and a table holds everything that a decision needs: a training
 that is killed and goes on decides as if nothing had happened.
@@ -27,8 +27,7 @@ import numpy as np
 
 from collinear.training.errors import TuningError, check_count, check_positive
 
-LEAST_FINISHED = 4
-"""Finished trials below which nothing is stopped: too few to know a margin."""
+MARGINS = ("largest", "quantile")
 _FEW = 20
 _FEW_QUANTILE = 0.95
 
@@ -41,19 +40,32 @@ class StopPlan:
         rungs: Epochs at which a training may be stopped, ascending.
         scores: Scores whose median is the value at a rung.
         every: Epochs between two of them.
+        least: Finished trials with a value at a rung, below which nothing is stopped
+            there: too few to know a margin.
+        margin: ``largest``, the largest later improvement seen, or ``quantile``, 95 %
+            of these improvements below 20 finished trials and then 1 - 1/n, which saves
+            more and loses more where scores are noisy (`benchmarks/stopping`).
 
     Raises:
         TuningError: Rungs are missing, not above 0 or not ascending, or the scores of a
-            rung reach back to the rung before.
+            rung reach back to the rung before; or another value is out of its range.
     """
 
     rungs: tuple[float, ...]
     scores: int = 5
     every: float = 1.0
+    least: int = 20
+    margin: str = MARGINS[0]
 
     def __post_init__(self) -> None:
         check_count("stopping.scores", self.scores)
+        check_count("stopping.least", self.least)
         check_positive("stopping.every", self.every)
+        if self.margin not in MARGINS:
+            raise TuningError(
+                f"stopping.margin must be one of {', '.join(MARGINS)}, but got "
+                f"{self.margin!r}"
+            )
         given = list(self.rungs)
         if not given:
             raise TuningError("stopping.rungs must name at least one epoch, but got []")
@@ -196,12 +208,16 @@ def value_at_rung(scores: Sequence[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
-def margin_quantile(finished: int) -> float:
+def margin_quantile(finished: int, margin: str) -> float:
     """The share of finished trials whose later improvement lies within the margin.
 
-    >>> margin_quantile(10), margin_quantile(50)
+    >>> margin_quantile(10, "quantile"), margin_quantile(50, "quantile")
     (0.95, 0.98)
+    >>> margin_quantile(10, "largest")
+    1.0
     """
+    if margin == "largest":
+        return 1.0
     return _FEW_QUANTILE if finished < _FEW else 1 - 1 / finished
 
 
@@ -226,8 +242,7 @@ def make_table(
 
     Returns:
         The table. A margin is never below 0: that trials became worse after a rung is
-        no reason to expect it of the next. With fewer than `LEAST_FINISHED` values at a
-        rung nothing is stopped there.
+        no reason to expect it of the next.
     """
     sign = 1.0 if lower_is_better else -1.0
     rows = []
@@ -235,9 +250,9 @@ def make_table(
         known = [(c.rungs[at], c.final) for c in curves if at < len(c.rungs)]
         gains = [sign * (v - f) for v, f in known if v is not None and math.isfinite(f)]
         margin = threshold = None
-        if len(gains) >= LEAST_FINISHED:
-            quantile = float(np.quantile(gains, margin_quantile(len(gains))))
-            margin = max(0.0, quantile)
+        if len(gains) >= plan.least:
+            share = margin_quantile(len(gains), plan.margin)
+            margin = max(0.0, float(np.quantile(gains, share)))
             if incumbent is not None:
                 threshold = incumbent + sign * margin
         rows.append(Rung(epoch, plan.score_epochs(epoch), margin, threshold))

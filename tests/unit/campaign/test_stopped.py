@@ -20,7 +20,7 @@ from collinear.campaign.stopped import (
 from collinear.campaign.trials import TrialName, read_candidates, trial_files
 from collinear.search import Proposal
 
-STOPPING = {"rungs": [2, 4], "scores": 1, "audit": 0.0}
+STOPPING = {"rungs": [2, 4], "scores": 1, "audit": 0.0, "least": 4}
 
 
 @pytest.fixture
@@ -175,6 +175,8 @@ def test_the_check_command_sees_the_rungs(no_conventional, stopping):
         "rungs": (2.0, 4.0),
         "scores": 1,
         "every": 1.0,
+        "least": 4,
+        "margin": "largest",
         "value": "niqe",
     }
 

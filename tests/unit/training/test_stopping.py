@@ -19,7 +19,8 @@ from collinear.training.stopping import (
     value_at_rung,
 )
 
-PLAN = StopPlan((10.0, 20.0), scores=3)
+PLAN = StopPlan((10.0, 20.0), scores=3, least=4)
+QUANTILE = StopPlan((10.0, 20.0), scores=3, least=4, margin="quantile")
 NUMBERS = st.floats(-50, 50).map(lambda x: round(x, 3))
 CURVES = st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=4, max_size=30)
 
@@ -44,6 +45,8 @@ def table_of(rows, incumbent=None, **options):
         (((3.0,), 5), "rung 3 begin at epoch -1"),
         (((10.0,), 0), "scores must be a whole number"),
         (((10.0,), 2, 0.0), "every must be above 0"),
+        (((10.0,), 2, 1.0, 0), "least must be a whole number"),
+        (((10.0,), 2, 1.0, 4, "median"), "margin must be one of largest, quantile"),
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused(arguments, said):
@@ -68,7 +71,9 @@ def test_threshold_is_the_incumbent_and_the_largest_later_improvement():
     rows = [(6.0, 5.0, 4.0), (7.0, 5.0, 4.5), (6.0, 6.0, 5.0), (8.0, 7.0, 5.0)]
     table = table_of(rows)
     gains = [2.0, 2.5, 1.0, 3.0]
-    margin = np.quantile(gains, 0.95)
+    margin = max(gains)
+    quantile = make_table(QUANTILE, finished(rows), value="niqe", incumbent=4.0)
+    assert quantile.rungs[0].margin == pytest.approx(np.quantile(gains, 0.95))
     assert table.rungs[0].margin == pytest.approx(margin)
     assert table.rungs[0].threshold == pytest.approx(4.0 + margin)
     assert table.hopeless(0, [4.0 + margin + 0.01])
@@ -92,9 +97,10 @@ def test_trials_that_became_worse_are_no_reason_to_stop_earlier():
 
 
 def test_the_quantile_leaves_out_one_of_n_from_twenty_on():
-    assert margin_quantile(19) == 0.95
-    assert margin_quantile(20) == pytest.approx(0.95)
-    assert margin_quantile(100) == pytest.approx(0.99)
+    assert margin_quantile(19, "quantile") == 0.95
+    assert margin_quantile(20, "quantile") == pytest.approx(0.95)
+    assert margin_quantile(100, "quantile") == pytest.approx(0.99)
+    assert margin_quantile(100, "largest") == 1.0
 
 
 @given(CURVES, NUMBERS, st.randoms())
@@ -121,10 +127,13 @@ def test_a_table_read_from_its_file_decides_alike(rows, value, run_on):
 
 
 @given(CURVES)
-def test_no_trial_that_taught_the_largest_margin_would_be_stopped_before_it_won(rows):
-    """With n < 20 at most the trial of largest improvement lies beyond the margin."""
-    table = table_of(rows[:19])
-    beyond = [r for r in rows[:19] if r[0] - r[2] > table.rungs[0].margin + 1e-9]
+def test_no_trial_that_taught_the_margin_would_have_been_stopped_and_won(rows):
+    best = min(r[2] for r in rows)
+    table = table_of(rows)
+    for first, _, final in rows:
+        assert not (table.hopeless(0, [first]) and final <= best - 1e-9)
+    few = make_table(QUANTILE, finished(rows[:19]), value="niqe", incumbent=best)
+    beyond = [r for r in rows[:19] if r[0] - r[2] > few.rungs[0].margin + 1e-9]
     assert len(beyond) <= 1
 
 
