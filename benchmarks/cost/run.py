@@ -28,7 +28,7 @@ from collinear.dbpn.cost import (
     update_counts,
 )
 from collinear.dbpn.files import write_json
-from collinear.dbpn.profile import _measured, plan_points, run_profile, subject_of
+from collinear.dbpn.profile import measure_point, plan_points, run_profile, subject_of
 from collinear.dbpn.request import read_request
 from collinear.training.cost_model import CostModel
 
@@ -145,7 +145,7 @@ def main() -> None:
     rows = []
     for point in draw_points(settings, options.count, options.seed):
         share = options.seconds / len(record["points"])
-        found = _measured(options.config, point, subject, unseen, share)
+        found = measure_point(options.config, point, subject, unseen, share)
         rows.append(compare(record, settings, point, found))
         print(json.dumps(rows[-1]), flush=True)
     at = record["host_mib"]["names"].index("processes")

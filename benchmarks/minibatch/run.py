@@ -26,11 +26,11 @@ from simulated import DEVICES, Simulation, best_size
 from timeline import record_timeline
 
 from collinear.dbpn.device import prepare_torch
-from collinear.training.doubling import Doubling, model_of
+from collinear.training.doubling import Doubling
 from collinear.training.measurement import Measurement
 from collinear.training.probe import ProbeOptions, probe
 from collinear.training.rules import EpochTimeMinimize, GpuUsageMaximize
-from collinear.training.tune import tune, write_json
+from collinear.training.tune import sweep, tune, write_json
 from collinear.training.usage import NvmlCounter, check_idle
 
 Measure = Callable[[int, ProbeOptions], Measurement]
@@ -99,17 +99,8 @@ def on_device(options: argparse.Namespace) -> None:
     theirs = ProbeOptions(warm_up=1, together=updates, least=1, most=1)
     began = time.perf_counter()
     rules = evaluate(pattern, measure, theirs, options.largest, read_usage is not None)
-    sweep = []
-    for size in SWEEP:
-        if size > options.sweep:
-            break
-        found = measure(
-            size, ProbeOptions(warm_up=1, together=updates, least=1, most=1)
-        )
-        sweep.append(found.as_json())
-        if found.seconds is None:
-            break
-    model = model_of(tuple(Measurement.from_json(each) for each in sweep))
+    sizes = [size for size in SWEEP if size <= options.sweep]
+    swept = sweep(partial(measure, options=theirs), sizes)
     record = {
         "pattern": pattern.number,
         "simulated": False,
@@ -120,8 +111,8 @@ def on_device(options: argparse.Namespace) -> None:
         "torch": str(torch.__version__),
         "seconds": round(time.perf_counter() - began),
         "rules": [rules],
-        "sweep": sweep,
-        "sweep model": model.as_json() if model else None,
+        "sweep": [each.as_json() for each in swept.measurements],
+        "sweep model": swept.model.as_json() if swept.model else None,
         "timeline": (
             record_timeline(training, options.timeline, device)
             if training.load is not None

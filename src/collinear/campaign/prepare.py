@@ -144,9 +144,17 @@ def prepared_notes(campaign: Campaign, root: Path) -> list[str]:
         middle = statistics.median(ratio[0] for ratio in ratios)
         notes.append(
             f"Of {len(ratios)} trials with a predicted time, the median took "
-            f"{middle:.2f} times that, and {inside:.0%} ended inside the 95 % interval."
+            f"{middle:.2f} times that, and {inside:.0%} ended inside the 95 % interval"
+            f"{_clock_remark(root)}."
         )
     return notes
+
+
+def _clock_remark(root: Path) -> str:
+    record = read_json(root / "prepare" / PRODUCTS["profile"])
+    if record.get("clock") != "cpu":
+        return ""
+    return " (predicted is CPU time; a machine that others use takes longer)"
 
 
 def observed_ratios(campaign: Campaign, root: Path) -> list[tuple[float, bool]]:

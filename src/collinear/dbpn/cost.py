@@ -28,6 +28,10 @@ _ADAM_MOVES, _AVERAGE_MOVES = 7, 3
 """Numbers read and written for each: value, two means (both ways) and gradient."""
 
 
+HOST = "operations"
+"""Count that bounds the time from the host's side, on a GPU."""
+
+
 @dataclass(frozen=True)
 class UpdatePoint:
     """What an update's cost depends on, as far as a profile varies it.
@@ -88,7 +92,7 @@ def update_counts(settings: Settings, stage_name: str) -> dict[str, float]:
 
     Returns:
         GFLOP of the generator, the features and the discriminator, gigabytes moved,
-        and 1 for the update itself.
+        1 for the update itself, and the number of operations that the host starts.
     """
     stage = settings.stage(stage_name)
     whole = _count(settings, stage)
@@ -102,6 +106,7 @@ def update_counts(settings: Settings, stage_name: str) -> dict[str, float]:
         "discriminator_gflop": 0.0,
         "moved_gb": (whole.moved + stepped) / 1e9,
         "updates": 1.0,
+        HOST: float(whole.operations),
     }
     if stage.w_adversarial > 0:
         without = _count(settings, _without(stage, adversarial=True))

@@ -49,19 +49,24 @@ def read_cost(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         version = record["version"]
-        for name in ("subject", "seconds", "host_mib", "device_mib", "points"):
+        if version != VERSION:
+            raise ConfigError(
+                f"{path}: has version {version}, but this program reads {VERSION}; "
+                "remove it and profile again"
+            )
+        for name in ("subject", "clock", "points"):
             record[name]
+        for name in ("seconds", "host_mib", "device_mib"):
+            if record[name] is not None or name != "device_mib":
+                CostModel.from_json(record[name])
+    except ConfigError:
+        raise
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{path}: is not a cost model ({error!r}); remove it and profile again"
         ) from error
-    if version != VERSION:
-        raise ConfigError(
-            f"{path}: has version {version}, but this program reads {VERSION}; remove "
-            "it and profile again"
-        )
     return record
 
 

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ import torch
 from collinear.dbpn.acceleration import usable
 from collinear.dbpn.config import Settings, as_json
 from collinear.dbpn.cost import (
+    HOST,
     UpdatePoint,
     memory_counts,
     settings_at,
@@ -122,7 +123,7 @@ def run_profile(
     with Progress("profile", len(points)) as progress:
         for done, point in enumerate(points, start=1):
             share = seconds / len(points)
-            measured.append(_measured(config, point, subject, out, share))
+            measured.append(measure_point(config, point, subject, out, share))
             progress.update(done, point.name)
     record = _fitted(settings, subject, points, measured)
     return _with_stages(record, settings, tuned, out)
@@ -211,10 +212,21 @@ def _trainer_on_noise(settings: Settings, device: torch.device) -> Trainer:
     return Trainer(Task("finetune", settings, 1, [pair], "noise"), device)
 
 
-def _measured(
+def measure_point(
     config: Path, point: UpdatePoint, subject: dict[str, Any], out: Path, seconds: float
 ) -> dict[str, Any]:
-    """Return a point's measurement, from its file or a new process."""
+    """Return a point's measurement, from its file or a new process.
+
+    Args:
+        config: The file that the settings were read from.
+        point: What is measured.
+        subject: What it holds for; a file of anything else is replaced.
+        out: Folder with a folder `points`.
+        seconds: Time for timing.
+
+    Raises:
+        ConfigError: The process failed; the message has its last line.
+    """
     path = out / "points" / f"{point.name}.json"
     digest = digest_of(subject)
     if path.exists():
@@ -261,9 +273,14 @@ def _fitted(
         at = settings_at(settings, point)
         rows.append(update_counts(at, "finetune"))
         memories.append(memory_counts(at, "finetune"))
-    time_model = fit_cost(rows, [m["seconds"] for _, m in ran])
-    host = fit_cost(memories, [m["host_mib"] for _, m in ran])
     on_device = all(m["device_mib"] for _, m in ran)
+    times = [m["seconds"] for _, m in ran]
+    if on_device:
+        time_model = fit_cost(rows, times, host=HOST)
+    else:
+        # A CPU does one operation after another: nothing is hidden behind another.
+        time_model = fit_cost([_without_host(row) for row in rows], times)
+    host = fit_cost(memories, [m["host_mib"] for _, m in ran])
     device = (
         fit_cost(memories, [m["device_mib"] for _, m in ran]) if on_device else None
     )
@@ -285,6 +302,10 @@ def _fitted(
             if not m["seconds"]
         ],
     }
+
+
+def _without_host(row: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if name != HOST}
 
 
 def _read_record(out: Path, subject: dict[str, Any]) -> dict[str, Any] | None:

@@ -94,7 +94,7 @@ def run_tuning(
     )
     for size in found.unsettled:
         _log.warning("the time at size %d is not known well; the machine is busy", size)
-    fits = _fits(settings, device, cost, memory_mib)
+    fits = memory_fits(settings, device, cost, memory_mib)
     part, why = choose_accumulation(settings, found, fits)
     record = {
         "status": "done",
@@ -245,12 +245,16 @@ def _rule(name: str, settings: Settings, largest: int) -> Rule:
     return EpochTimeMinimize(len(list_images(settings).train), largest=largest)
 
 
-def _fits(
+def memory_fits(
     settings: Settings,
     device: torch.device,
     cost: Path | None,
     memory_mib: float | None,
 ) -> Callable[[int], bool]:
+    """Return whether the minibatch in parts of a size stays below a limit.
+
+    The upper end of the predicted memory counts; without a cost model everything fits.
+    """
     if cost is None or memory_mib is None:
         return lambda _: True
     record = read_cost(cost)

@@ -3,6 +3,9 @@
 A cost is a sum of counts (`counting.StepCounts` or the like) times coefficients that
 are not negative, fitted to a short profile by least squares of relative deviations:
 times of a profile span orders of magnitude, and a per cent counts the same everywhere.
+On a GPU the host starts kernels ahead of the device, and a step takes the longer of
+both: then the cost is max(host, device), with the host's share one coefficient times
+the number of operations.
 The interval of a prediction is that of a linear regression (N. Draper, H. Smith,
 "Applied Regression Analysis", 3rd ed., sec. 3.1), in relative terms.
 """
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,8 @@ from scipy.optimize import nnls
 from scipy.stats import t as student
 
 from collinear.training.errors import TuningError
+
+_Array = NDArray[np.float64]
 
 LEVEL = 0.95
 """Share of new measurements that a prediction's interval is to hold."""
@@ -55,6 +60,8 @@ class CostModel:
         spread: Inverse of X'X of the counts with a coefficient, divided by the cost:
             how well the profile tells them apart.
         ranges: Smallest and largest value of each count in the profile.
+        host_name: Count that the host's time is proportional to; empty: none.
+        host: Seconds of the host for one of it; 0 where the profile shows none.
     """
 
     names: tuple[str, ...]
@@ -63,6 +70,8 @@ class CostModel:
     freedom: int
     spread: tuple[tuple[float, ...], ...]
     ranges: tuple[tuple[float, float], ...]
+    host_name: str = ""
+    host: float = 0.0
 
     def predict(
         self, counts: Mapping[str, float], level: float = LEVEL, reach: float = 2.0
@@ -70,7 +79,7 @@ class CostModel:
         """Predict a cost.
 
         Args:
-            counts: A value for each name.
+            counts: A value for each name, and for `host_name`; others do not matter.
             level: Share of new measurements inside the interval.
             reach: Factor by which a count may leave what was measured.
 
@@ -84,6 +93,9 @@ class CostModel:
             raise TuningError(f"the predicted cost must be above 0 for {dict(counts)}")
         used = row[self._used] / value
         leverage = float(used @ np.array(self.spread) @ used) if len(used) else 0.0
+        host = self.host * counts[self.host_name] if self.host_name else 0.0
+        if host > value:
+            value, leverage = host, 0.0
         width = student.ppf((1 + level) / 2, self.freedom) * self.deviation
         width *= math.sqrt(1 + leverage)
         beyond = tuple(
@@ -123,21 +135,27 @@ class CostModel:
             freedom=int(values["freedom"]),
             spread=tuple(tuple(row) for row in values["spread"]),
             ranges=tuple((low, high) for low, high in values["ranges"]),
+            host_name=str(values["host_name"]),
+            host=float(values["host"]),
         )
 
 
-def fit_cost(rows: Sequence[Mapping[str, float]], costs: Sequence[float]) -> CostModel:
+def fit_cost(
+    rows: Sequence[Mapping[str, float]], costs: Sequence[float], host: str = ""
+) -> CostModel:
     """Fit a cost to measurements.
 
     Args:
         rows: Counts of each measurement, all with the same names.
         costs: What was measured, above 0.
+        host: Name of the count that bounds the cost from the host's side; it is no part
+            of the sum.
 
     Raises:
         TuningError: Fewer measurements than counts and one, or a cost that is not
             above 0.
     """
-    names = tuple(rows[0]) if rows else ()
+    names = tuple(name for name in rows[0] if name != host) if rows else ()
     if len(rows) <= len(names):
         raise TuningError(
             f"a cost of {len(names)} counts needs {len(names) + 1} measurements or "
@@ -147,6 +165,41 @@ def fit_cost(rows: Sequence[Mapping[str, float]], costs: Sequence[float]) -> Cos
     y = np.array(costs, float)
     if not (np.isfinite(y).all() and (y > 0).all()):
         raise TuningError(f"measured costs must be above 0, but got {list(costs)}")
+    if not host:
+        return _fit(names, x, y)
+    return _fit_with_host(names, x, y, host, np.array([row[host] for row in rows]))
+
+
+def _fit_with_host(
+    names: tuple[str, ...], x: _Array, y: _Array, host: str, starts: _Array
+) -> CostModel:
+    """Try every number of measurements that the host binds: those cheapest a start."""
+    order = np.argsort(y / starts)
+    best, least = _fit(names, x, y), math.inf
+    for bound in range(len(y) - len(names)):
+        if bound == 1:
+            continue  # one measurement meets any coefficient
+        held, free = order[:bound], order[bound:]
+        each = float(np.mean(y[held] / starts[held])) if bound else 0.0
+        device = _fit(names, x[free], y[free])
+        fitted = np.maximum(x @ np.array(device.coefficients), each * starts)
+        squares = float(((fitted / y - 1) ** 2).sum())
+        freedom = device.freedom + bound - (1 if bound else 0)
+        # Fewer degrees of freedom must pay: compare variances, not sums.
+        if squares / freedom < least:
+            least = squares / freedom
+            best = replace(
+                device,
+                deviation=math.sqrt(least),
+                freedom=freedom,
+                ranges=_ranges(x),
+                host_name=host,
+                host=each,
+            )
+    return best
+
+
+def _fit(names: tuple[str, ...], x: _Array, y: _Array) -> CostModel:
     relative = x / y[:, None]
     level = np.linalg.norm(relative, axis=0)
     level[level == 0] = 1
@@ -162,5 +215,9 @@ def fit_cost(rows: Sequence[Mapping[str, float]], costs: Sequence[float]) -> Cos
         deviation,
         freedom,
         tuple(map(tuple, np.linalg.pinv(scaled.T @ scaled).tolist())),
-        tuple((float(c.min()), float(c.max())) for c in x.T),
+        _ranges(x),
     )
+
+
+def _ranges(x: _Array) -> tuple[tuple[float, float], ...]:
+    return tuple((float(column.min()), float(column.max())) for column in x.T)

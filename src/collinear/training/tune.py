@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,53 @@ def tune(
         state = _advance(rule, state, found[done])
         done += 1
     tuned = Tuned(state.size, state.reason, tuple(found), model_of(tuple(found)))
+    _write(out, question, found, tuned)
+    return tuned
+
+
+def sweep(
+    measure: Callable[[int], Measurement],
+    sizes: Sequence[int],
+    *,
+    out: Path | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> Tuned:
+    """Measure given sizes in order; the first that does not run is the last.
+
+    Args:
+        measure: As in `tune`.
+        sizes: Ascending sizes.
+        out: As in `tune`.
+        about: As in `tune`.
+
+    Returns:
+        The measurements, and as answer the size with the least time an item.
+
+    Raises:
+        TuningError: The sizes do not ascend from 1 on, none runs, or `out` belongs to
+            another search.
+    """
+    asked = list(sizes)
+    if not asked or asked[0] < 1 or asked != sorted(set(asked)):
+        raise TuningError(f"sizes must ascend from 1 on, but got {asked}")
+    question = {"version": VERSION, "sizes": asked, "about": dict(about or {})}
+    found = _read(out, question) if out else []
+    while len(found) < len(asked) and not (found and found[-1].seconds is None):
+        found.append(measure(asked[len(found)]))
+        _write(out, question, found)
+    times = {m.size: m.per_item for m in found if m.per_item is not None}
+    if not times:
+        raise TuningError(
+            f"a minibatch of {asked[0]}, the first size, cannot be run "
+            f"({found[0].reason}); begin with a smaller one"
+        )
+    last = found[-1]
+    ended = last.seconds is None
+    reason = (
+        f"{last.reason} at size {last.size}" if ended else "all sizes were measured"
+    )
+    size = min(times, key=lambda each: times[each])
+    tuned = Tuned(size, reason, tuple(found), model_of(tuple(found)))
     _write(out, question, found, tuned)
     return tuned
 

@@ -43,10 +43,8 @@ def real_flops(settings, stage, pairs):
     [
         ("pretrain", {}),
         ("finetune", FULL),
-        ("finetune", {**FULL, "w_adversarial": 0.0}),
         ("finetune", {**FULL, "w_perceptual": 0.0, "w_style": 0.0}),
         ("finetune", {**FULL, "minibatch": 4, "accumulate": 2}),
-        ("finetune", {**FULL, "minibatch": 4, "gram": "minibatch"}),
     ],
 )
 def test_counted_operations_are_those_of_an_update(tiny, pairs, stage, changes):
@@ -91,7 +89,7 @@ def test_memory_counts(tiny):
     assert large["tensors_mib"] > 2 * small["tensors_mib"]
     assert large["weights_mib"] == small["weights_mib"]
     parts = memory_counts(
-        tiny({"finetune": {**FULL, "minibatch": 8, "accumulate": 4}}), "finetune"
+        tiny({"finetune": {**FULL, "minibatch": 4, "accumulate": 2}}), "finetune"
     )
     assert parts["tensors_mib"] < 0.5 * large["tensors_mib"]
     assert data_mib([(100, 100)], 4) == pytest.approx(30000 * (1 + 1 / 16) / 2**20)
@@ -151,7 +149,7 @@ def measured(monkeypatch):
             "reason": None,
         }
 
-    monkeypatch.setattr(profile, "_measured", measure)
+    monkeypatch.setattr(profile, "measure_point", measure)
     return asked
 
 
@@ -189,6 +187,41 @@ def test_a_profile_of_another_network_is_refused(
     config.write_text(json.dumps(content))
     with pytest.raises(ConfigError, match="holds for model"):
         profiled(config, tmp_path / "cost")
+
+
+def test_a_gpu_has_a_host(config, measured, tmp_path, monkeypatch):
+    """With memory of a device measured, the time is the longer of host and device."""
+    on_cpu = profile.measure_point
+
+    def measure(*arguments):
+        found = on_cpu(*arguments)
+        return {**found, "device_mib": 0.5 * found["host_mib"], "clock": "wall"}
+
+    monkeypatch.setattr(profile, "measure_point", measure)
+    record = profiled(config, tmp_path / "cost")
+    assert record["seconds"]["host_name"] == "operations"
+    assert record["device_mib"]["coefficients"][0] == pytest.approx(0.75)
+
+
+def test_trials_have_a_cost_for_each_term_that_is_off(config, measured, tmp_path):
+    """The weights that the file has as parameters; those of a campaign's space too."""
+    content = json.loads(config.read_text())
+    content["params"] = {"learning_rate": 0.1, "w_adversarial": 0.5, "w_style": 3.0}
+    config.write_text(json.dumps(content))
+    out = tmp_path / "cost"
+    assert main(["profile", "--config", str(config), "--out", str(out)]) == 0
+    stages = json.loads((out / "cost.json").read_text())["stages"]
+    section = stages["finetune"]
+    assert section["names"] == ["w_adversarial", "w_style"]
+    cases = {tuple(case["zero"]): case for case in section["cases"]}
+    assert len(cases) == 4
+    whole, plain = cases[()], cases["w_adversarial", "w_style"]
+    assert whole["seconds"][0] > cases[("w_adversarial",)]["seconds"][0]
+    assert cases[("w_adversarial",)]["seconds"][0] > plain["seconds"][0]
+    for case in cases.values():
+        for value, low, high in (case["seconds"], case["memory_mib"]):
+            assert 0 < low <= value <= high
+    assert stages["pretrain"]["cases"][0]["seconds"][0] > 0
 
 
 def test_the_command_line(config, measured, tmp_path, capsys):
@@ -231,14 +264,13 @@ def test_a_term_missing_in_the_profile_is_named(
     points = [point for point in plan_points(tiny()) if not point.adversarial]
     points += [UpdatePoint(3, 8, 4), UpdatePoint(5, 8, 2, features=True)]
     monkeypatch.setattr(profile, "plan_points", lambda _: points)
-    record = profiled(config, tmp_path / "cost")
     with pytest.raises(TuningError, match="cost with discriminator_gflop cannot be"):
-        predict_stage(record, tiny({"finetune": FULL}), "finetune", images=2)
+        profiled(config, tmp_path / "cost")
 
 
 def test_too_few_settings_that_run(config, tmp_path, monkeypatch):
     nothing = {"seconds": None, "reason": "out of memory"}
-    monkeypatch.setattr(profile, "_measured", lambda *_: nothing)
+    monkeypatch.setattr(profile, "measure_point", lambda *_: nothing)
     with pytest.raises(ConfigError, match="only 0 of"):
         profiled(config, tmp_path / "cost")
 
@@ -248,14 +280,14 @@ def test_one_setting_is_measured_in_its_own_process(config, tmp_path):
     point = UpdatePoint(2, 8, 2)
     (tmp_path / "points").mkdir()
     subject = {"any": "thing"}
-    found = profile._measured(config, point, subject, tmp_path, 0.1)
+    found = profile.measure_point(config, point, subject, tmp_path, 0.1)
     assert found["seconds"] > 0
     path = tmp_path / "points" / f"{point.name}.json"
     path.write_text(json.dumps({**found, "seconds": math.pi}))
-    again = profile._measured(config, point, subject, tmp_path, 0.1)
+    again = profile.measure_point(config, point, subject, tmp_path, 0.1)
     assert again["seconds"] == math.pi, "a measurement on file is not repeated"
     with pytest.raises(ConfigError, match="profiling b2_p8_t2_m failed"):
-        profile._measured(tmp_path / "no.json", point, {"other": 1}, tmp_path, 0.1)
+        profile.measure_point(tmp_path / "no.json", point, {"other": 1}, tmp_path, 0.1)
 
 
 def test_the_subject_holds_no_stages(tiny):

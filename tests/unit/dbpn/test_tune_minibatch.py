@@ -9,10 +9,17 @@ import torch
 
 from collinear.dbpn import profile
 from collinear.dbpn.__main__ import main
+from collinear.dbpn.cost import UpdatePoint, memory_counts, settings_at
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.task import Task
 from collinear.dbpn.trainer import Trainer
-from collinear.dbpn.tune_minibatch import choose_accumulation, resizable, run_tuning
+from collinear.dbpn.tune_minibatch import (
+    choose_accumulation,
+    memory_fits,
+    resizable,
+    run_tuning,
+)
+from collinear.training.cost_model import fit_cost
 from collinear.training.doubling import model_of
 from collinear.training.measurement import Measurement
 from collinear.training.probe import ProbeOptions, probe
@@ -125,3 +132,29 @@ def test_a_busy_gpu_is_not_profiled(monkeypatch):
     monkeypatch.setattr(UsageSampler.__init__, "__defaults__", (0.01,))
     with pytest.raises(ValueError, match="must be idle before it is measured"):
         profile.quiet_device(torch.device("cuda"))
+
+
+def test_predicted_memory_limits_a_part(tiny, tmp_path):
+    """The upper end of 300 MiB and 2 MiB a MiB of tensors, for parts of eight."""
+    settings = tiny({"finetune": PLAIN})
+    rows = []
+    for size in (1, 2, 3, 4, 6, 8):
+        point = UpdatePoint(size, 8, 2, features=True)
+        rows.append(memory_counts(settings_at(settings, point), "finetune"))
+    needs = [300 + 2 * row["tensors_mib"] for row in rows]
+    model = fit_cost(rows, needs).as_json()
+    record = {
+        "version": 1,
+        "subject": profile.subject_of(settings, torch.device("cpu")),
+        "clock": "cpu",
+        "points": [],
+        "seconds": model,
+        "host_mib": model,
+        "device_mib": None,
+    }
+    path = tmp_path / "cost.json"
+    path.write_text(json.dumps(record))
+    fits = memory_fits(settings, torch.device("cpu"), path, needs[3] + 0.5)
+    assert [size for size in (1, 2, 4, 8) if fits(size)] == [1, 2, 4]
+    found = tuned({1: 1.0, 2: 1.5, 4: 2.5, 8: 4.5})
+    assert choose_accumulation(settings, found, fits)[0] == 4

@@ -128,6 +128,49 @@ def test_a_model_survives_json():
     assert again == model
 
 
+def gpu(count, noise, seed):
+    """A device behind a host: max(20 us an operation, device), both bounds met."""
+    draw = np.random.default_rng(seed)
+    rows, costs = [], []
+    for _ in range(count):
+        operations = float(draw.integers(500, 4000))
+        gflop = float(np.exp(draw.uniform(np.log(0.5), np.log(50))))
+        rows.append({"gflop": gflop, "updates": 1.0, "operations": operations})
+        true = max(20e-6 * operations, 0.002 + 0.004 * gflop)
+        costs.append(true * (1 + noise * draw.standard_normal()))
+    return rows, costs
+
+
+def test_a_host_that_binds_is_told_from_the_device():
+    model = fit_cost(*gpu(20, 0.0, 2), host="operations")
+    assert model.names == ("gflop", "updates")
+    assert model.host == pytest.approx(20e-6)
+    assert model.coefficients == pytest.approx((0.004, 0.002))
+    again = CostModel.from_json(json.loads(json.dumps(model.as_json())))
+    small = {"gflop": 0.5, "updates": 1.0, "operations": 3000.0}
+    assert again.predict(small).value == pytest.approx(0.06)
+    assert again.predict({**small, "gflop": 40.0}).value == pytest.approx(0.162)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_noisy_devices_behind_a_host_are_predicted(seed):
+    model = fit_cost(*gpu(16, 0.05, seed), host="operations")
+    rows, costs = gpu(40, 0.0, 100 + seed)
+    errors = [
+        abs(model.predict(row).value / cost - 1)
+        for row, cost in zip(rows, costs, strict=True)
+    ]
+    assert np.median(errors) < 0.06
+
+
+def test_a_device_that_no_host_binds_has_no_host():
+    rows, costs = rows_and_costs(12, 0.0, 1)
+    rows = [{**row, "operations": 1000.0} for row in rows]
+    model = fit_cost(rows, costs, host="operations")
+    assert model.coefficients == pytest.approx(TRUE, rel=1e-6)
+    assert model.predict(rows[3]).value == pytest.approx(costs[3])
+
+
 def test_bad_profiles_are_refused():
     rows, costs = rows_and_costs(3, 0.0, 6)
     with pytest.raises(TuningError, match="needs 4 measurements or more, but got 3"):

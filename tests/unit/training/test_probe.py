@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import random
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -17,7 +19,7 @@ from collinear.training.errors import TuningError
 from collinear.training.measurement import Measurement
 from collinear.training.probe import ProbeOptions, is_out_of_memory, probe
 from collinear.training.snapshot import restored
-from collinear.training.tune import tune
+from collinear.training.tune import sweep, tune
 from collinear.training.usage import NvmlCounter, UsageSampler, check_idle
 
 
@@ -263,6 +265,21 @@ def test_a_search_goes_on_from_its_file(stand_in, tmp_path):
     assert len(record["measurements"]) == 4
 
 
+def test_given_sizes_are_measured_until_memory_ends(stand_in, tmp_path):
+    out = tmp_path / "sweep.json"
+    device = stand_in(lambda b: max(1.0, 0.1 * b), memory=45)
+    found = sweep(device.measure, range(10, 501, 10), out=out)
+    assert [m.size for m in found.measurements] == [10, 20, 30, 40, 50]
+    assert (found.size, found.reason) == (10, "out of memory at size 50")
+    device.steps.clear()
+    assert sweep(device.measure, range(10, 501, 10), out=out) == found
+    assert device.steps == []
+    with pytest.raises(TuningError, match="sizes must ascend from 1 on"):
+        sweep(device.measure, [8, 4])
+    with pytest.raises(TuningError, match="64, the first size, cannot be run"):
+        sweep(device.measure, [64, 128])
+
+
 def test_a_file_of_another_search_is_refused(stand_in, tmp_path):
     out = tmp_path / "sizes.json"
     device = stand_in(lambda b: 1.0)
@@ -322,3 +339,52 @@ def test_a_busy_device_is_not_measured(monkeypatch):
     check_idle(lambda: 0.0)
     with pytest.raises(TuningError, match="must be idle before it is measured"):
         check_idle(lambda: 63.0)
+
+
+class FakeNvml:
+    """NVIDIA's library as Python functions; `codes` are what calls return."""
+
+    def __init__(self, codes=None, usage=73):
+        self.names = []
+        codes = codes or {}
+
+        def error(code):
+            return b"Not Supported"
+
+        def start():
+            return codes.get("start", 0)
+
+        def find(name, handle):
+            self.names.append(name)
+            return codes.get("find", 0)
+
+        def read(handle, rates):
+            rates._obj[0] = usage
+            return codes.get("read", 0)
+
+        self.nvmlErrorString, self.nvmlInit_v2 = error, start
+        self.nvmlDeviceGetHandleByUUID = find
+        self.nvmlDeviceGetUtilizationRates = read
+
+
+def test_the_counter_reads_the_gpu_of_its_name(monkeypatch):
+    fake = FakeNvml()
+    monkeypatch.setattr("ctypes.CDLL", lambda _: fake)
+    assert NvmlCounter("1-2-3").read() == 73.0
+    NvmlCounter("GPU-4")
+    assert fake.names == [b"GPU-1-2-3", b"GPU-4"]
+
+
+@pytest.mark.parametrize("call", ["start", "find", "read"])
+def test_what_the_library_cannot_do_is_told(monkeypatch, call):
+    """A part of a GPU has no such counter, for one."""
+    monkeypatch.setattr("ctypes.CDLL", lambda _: FakeNvml({call: 3}))
+    with pytest.raises(TuningError, match="Not Supported; there is no device counter"):
+        NvmlCounter("GPU-1")
+
+
+def test_rules_and_fits_need_neither_torch_nor_snakemake():
+    names = ("rules", "doubling", "tune", "division", "cost_model", "host_device")
+    code = "; ".join(f"import collinear.training.{name}" for name in names)
+    code += "; import sys; sys.exit(bool({'torch', 'snakemake'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
