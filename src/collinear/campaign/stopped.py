@@ -244,8 +244,11 @@ def _judged(
     values = read_json(score).get("values", {}) if score.exists() else {}
     done, planned = record.get("epochs"), record.get("planned_epochs")
     saved = None
-    if stopped and seconds is not None and done and planned:
-        saved = seconds / 3600 * (planned / done - 1)
+    # The program's own time where it tells it: a start is not saved by stopping.
+    told = record.get("seconds")
+    trained = told if isinstance(told, int | float) else seconds
+    if stopped and trained is not None and done and planned:
+        saved = trained / 3600 * (planned / done - 1)
     final, incumbent = values.get(table["value"]), table["incumbent"]
     if stopped or record["status"] != Status.DONE:
         final = None
@@ -277,7 +280,7 @@ def stopping_notes(campaign: Campaign, root: Path) -> list[str]:
     whole = found.hours_used + found.hours_saved
     share = found.hours_saved / whole if whole else 0.0
     notes = [
-        f"{len(found.stopped)} trials were stopped as hopeless, which saved "
+        f"{_trials(len(found.stopped))} stopped as hopeless, which saved "
         f"{found.hours_saved:.3g} GPU hours ({share:.0%} of the trainings)."
     ]
     unknown = sum(t.hours_saved is None for t in found.stopped)
@@ -287,14 +290,18 @@ def stopping_notes(campaign: Campaign, root: Path) -> list[str]:
     if n:
         high = risk_interval(found.lost, n)[1]
         notes.append(
-            f"{n} hopeless trials ran on as an audit, and {found.lost} of them ended "
-            "better than the best trial that they were judged by: a stopped trial "
+            f"Of the hopeless trials {n} ran on as an audit, and {found.lost} of them "
+            "ended better than the best trial they were judged by: a stopped trial "
             f"would have done so with a probability of {found.lost / n:.2g}, at most "
             f"{high:.2g} (95 % interval)."
         )
     elif found.stopped:
         notes.append("No hopeless trial was part of the audit, so the risk is unknown.")
     return notes
+
+
+def _trials(n: int) -> str:
+    return "1 trial was" if n == 1 else f"{n} trials were"
 
 
 def stopping_table(campaign: Campaign, root: Path) -> str:

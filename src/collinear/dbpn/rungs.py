@@ -118,10 +118,11 @@ class Rungs:
             return None
         for at, record in enumerate(self.records(trainer)):
             if record["hopeless"]:
-                name, threshold = self._table.value, self._table.rungs[at].threshold
+                rung = self._table.rungs[at]
                 return (
-                    f"hopeless at epoch {record['epoch']:g}: {name} "
-                    f"{record['value']:.5g}, and no trial has made up for more than "
-                    f"{threshold:.5g}"
+                    f"hopeless at epoch {rung.epoch:g}: {self._table.value} "
+                    f"{record['value']:.5g} is worse than {rung.threshold:.5g}, which "
+                    f"allows for a later improvement of {rung.margin or 0:.3g}, the "
+                    "largest expected"
                 )
         return None

@@ -146,10 +146,13 @@ def test_the_report_says_what_was_saved_and_what_the_audit_found(first, stopping
     assert found.hours_saved == pytest.approx(3.0)  # one hour for 2 of 8 epochs
     assert [t.lost for t in found.audited] == [True]
     said = " ".join(stopping_notes(campaign, root))
-    assert "1 trials were stopped as hopeless, which saved 3 GPU hours (33 %" in (
+    assert "1 trial was stopped as hopeless, which saved 3 GPU hours (33 %" in (
         said.replace("33%", "33 %")
     )
-    assert "1 hopeless trials ran on as an audit, and 1 of them ended better" in said
+    assert (
+        "Of the hopeless trials 1 ran on as an audit, and 1 of them ended better"
+        in said
+    )
     rows = stopping_table(campaign, root).splitlines()
     assert len(rows) == 3
     assert rows[1].split("\t")[:2] == [f"{one.point}/seed1", "stopped"]
