@@ -28,7 +28,13 @@ def test_named_paths_exist(page):
         assert (REPOSITORY / path).exists(), path
 
 
-SELF_CONTAINED = ("minibatch.md", "cost_model.md")
+SELF_CONTAINED = (
+    "minibatch.md",
+    "cost_model.md",
+    "stopping.md",
+    "stpt.md",
+    "racing.md",
+)
 BLOCKS = [
     pytest.param(block, id=f"{name}-{number}")
     for name in SELF_CONTAINED

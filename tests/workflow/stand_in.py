@@ -4,13 +4,16 @@ It honours the contract of docs/application.md with a formula in place of a trai
 so that whole campaigns run in seconds. Settings: `seconds` (of one training),
 `first_seconds` (of a trial's first attempt), `noise`, and the lists `broken` and
 `diverging` of values of the first axis; `broken_at` and `diverging_at` are lists of
-such a value with a training seed.
+such a value with a training seed. With `epochs` a training has a learning curve, which
+falls to the value that is scored, and honours `--stop`; each epoch takes
+`epoch_seconds` and ends with a saved state.
 """
 
 import argparse
 import hashlib
 import json
 import os
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -22,7 +25,41 @@ def write_json(path, value):
     os.replace(temporary, path)
 
 
-def train(config, out, stage, seed):
+def train_epochs(config, out, seed, stop):
+    """A training with a curve: returns what metrics.json says of it."""
+    epochs, seconds = config["settings"]["epochs"], config["settings"]["epoch_seconds"]
+    final, state_file = value_of(config, seed), out / "state.json"
+    state = {"epoch": 0, "scores": {}, "rungs": []}
+    if state_file.exists():
+        state = json.loads(state_file.read_text())
+    table = json.loads(stop.read_text()) if stop else {"rungs": [], "run_on": True}
+    while state["epoch"] < epochs and "stopped" not in state:
+        time.sleep(seconds)
+        state["epoch"] += 1
+        epoch = state["epoch"]
+        score = final + 3.0 * (1 - epoch / epochs) ** 2
+        for rung in table["rungs"]:
+            if epoch in rung["score_at"]:
+                state["scores"][str(epoch)] = score
+            if epoch == rung["epoch"]:
+                found = [state["scores"][str(int(e))] for e in rung["score_at"]]
+                value, worst = statistics.median(found), rung["threshold"]
+                hopeless = worst is not None and value > worst
+                record = {"epoch": epoch, "value": value, "hopeless": hopeless}
+                state["rungs"].append(record)
+                if hopeless and not table["run_on"]:
+                    state["stopped"] = f"hopeless at epoch {epoch}"
+        write_json(state_file, state)
+    return {
+        "status": "stopped" if "stopped" in state else "done",
+        "reason": state.get("stopped"),
+        "epochs": state["epoch"],
+        "planned_epochs": epochs,
+        "rungs": state["rungs"],
+    }
+
+
+def train(config, out, stage, seed, stop):
     settings, params = config["settings"], config["params"]
     first = next(iter(params.values()), None)
     with open(out / "starts.txt", "a") as stream:
@@ -41,16 +78,22 @@ def train(config, out, stage, seed):
         return
     (out / "weights.pt").write_text(json.dumps(params))
     done = {"status": "done", "epochs": 1, "seconds": 3000.0}
+    if stage == "finetune" and "epochs" in settings:
+        done = train_epochs(config, out, seed, stop)
     write_json(out / "metrics.json", done)
 
 
-def score(config, out, seed):
+def value_of(config, seed):
     params = list(config["params"].values())
     draw = hashlib.sha256(json.dumps([params, seed]).encode()).digest()[0] / 255 - 0.5
     value = sum((p - 3.0) ** 2 for p in params) / len(params)
     value += config["settings"].get("noise", 0.0) * draw
-    value += config["scoring"].get("offset", 0.0)
-    rmse = 10.0 + params[-1]
+    return value + config["scoring"].get("offset", 0.0)
+
+
+def score(config, out, seed):
+    value = value_of(config, seed)
+    rmse = 10.0 + list(config["params"].values())[-1]
     write_json(
         out / "score.json", {"status": "done", "values": {"niqe": value, "rmse": rmse}}
     )
@@ -86,6 +129,7 @@ def main():
     parser.add_argument("--init", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--stop", type=Path)
     arguments = parser.parse_args()
     config = json.loads(arguments.config.read_text())
     if arguments.stage == "check":
@@ -97,7 +141,7 @@ def main():
     elif arguments.stage == "score":
         score(config, arguments.out, arguments.seed)
     else:
-        train(config, arguments.out, arguments.stage, arguments.seed)
+        train(config, arguments.out, arguments.stage, arguments.seed, arguments.stop)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,14 @@ FINALS_OUTPUTS = (
 )
 
 
+# The trials that were found hopeless, where the campaign stops such.
+STOPPING_OUTPUTS = (
+    {"stopping": "results/{campaign}/report/stopping.tsv"}
+    if campaign.stopping is not None
+    else {}
+)
+
+
 rule report:
     input:
         estimate="results/{campaign}/estimate.json",
@@ -27,6 +35,7 @@ rule report:
     output:
         **LIMIT_TABLES,
         **FINALS_OUTPUTS,
+        **STOPPING_OUTPUTS,
         history=report(
             "results/{campaign}/report/history.svg",
             category="Search",

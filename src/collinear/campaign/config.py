@@ -32,7 +32,10 @@ from collinear.search import (
     waits,
 )
 from collinear.search.finals import N_SEEDS, N_SETTINGS, SHARE
+from collinear.training.errors import TuningError
+from collinear.training.stopping import StopPlan
 
+AUDIT = 0.1  # share of hopeless trials that run on
 MOST_SEEDS = 50  # of a setting in the finals
 _STRING_FLOAT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
 
@@ -102,6 +105,21 @@ class StopRules:
 
 
 @dataclass(frozen=True)
+class Stopping:
+    """When a trial is stopped as hopeless (`collinear.training.stopping`).
+
+    Attributes:
+        plan: Rungs, and the scores that belong to one.
+        value: Name of the scored value that is judged.
+        audit: Share of the trials that run on whatever their scores.
+    """
+
+    plan: StopPlan
+    value: str
+    audit: float = AUDIT
+
+
+@dataclass(frozen=True)
 class Finals:
     """The fresh runs at the end, as far as the share of the budget allows.
 
@@ -138,6 +156,7 @@ class Campaign:
         stop: Rules that end the search early.
         finals: The fresh runs at the end, or None.
         prepare: What is measured before the trials.
+        stopping: When a trial is stopped as hopeless; None for never.
     """
 
     name: str
@@ -157,6 +176,7 @@ class Campaign:
     stop: StopRules = StopRules()
     finals: Finals | None = None
     prepare: Prepare = Prepare()
+    stopping: Stopping | None = None
 
     def strategy(self, prior: Prior | None = None) -> Strategy:
         """The configured search.
@@ -235,6 +255,7 @@ def load_campaign(
         stop=_stop_rules(config.get("stop", {})),
         finals=_finals(config.get("finals", False)),
         prepare=Prepare(**config.get("prepare", {})),
+        stopping=_stopping(config, application),
     )
     _check_prepare(campaign)
     try:
@@ -366,6 +387,29 @@ def _enqueue(config: Mapping[str, Any], space: SearchSpace) -> tuple[Point, ...]
 
 def _stop_rules(section: Mapping[str, float]) -> StopRules:
     return StopRules(section.get("improvement"), section.get("hours"))
+
+
+def _stopping(config: Mapping[str, Any], application: Application) -> Stopping | None:
+    section = config.get("stopping")
+    if section is None:
+        return None
+    value = section.get("value", config["objective"])
+    if value not in application.values:
+        raise ConfigError(
+            "stopping.value: must be a value that the application scores "
+            f"(application.values: {list(application.values)}), but got {value!r}"
+        )
+    try:
+        plan = StopPlan(
+            tuple(map(float, section["rungs"])),
+            int(section.get("scores", StopPlan.scores)),
+            float(section.get("every", StopPlan.every)),
+            int(section.get("least", StopPlan.least)),
+            section.get("margin", StopPlan.margin),
+        )
+    except TuningError as error:
+        raise ConfigError(str(error)) from error
+    return Stopping(plan, value, float(section.get("audit", AUDIT)))
 
 
 def _finals(section: bool | Mapping[str, Any]) -> Finals | None:

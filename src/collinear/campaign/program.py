@@ -27,6 +27,7 @@ from collinear.search import Status
 
 # Attempts that run the program; one more only records that it failed.
 REAL_ATTEMPTS = 3
+STOP = "stop.json"  # beside settings.json: what may stop the training early
 # With less free space, a fault is the disk's and not the trial's.
 ENOUGH_BYTES = 16 * 2**20
 _TAIL, _LINE = 4096, 200  # bytes of a log that are read, characters that are kept
@@ -55,6 +56,7 @@ class Stage:
         seed: Training seed.
         threads: Threads of BLAS and torch.
         log: File that gets the program's output.
+        stop: Stop table that the first start freezes, or None.
     """
 
     command: Sequence[str]
@@ -65,6 +67,7 @@ class Stage:
     seed: int
     threads: int
     log: Path
+    stop: Mapping[str, Any] | None = None
 
     @property
     def result(self) -> Path:
@@ -124,12 +127,29 @@ def check_outcome(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("status") not in allowed:
         raise ProgramError(f"{path}: status must be one of {allowed}")
     for name, value in (record.get("values") or {}).items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (number and math.isfinite(value)):
+        if value is not None and not _is_number(value):
             raise ProgramError(
                 f"{path}: values.{name} must be a finite number or null, got {value!r}"
             )
+    for rung in record.get("rungs") or ():
+        if not _is_rung(rung):
+            raise ProgramError(
+                f"{path}: each of rungs must hold epoch (a number) and value (a finite "
+                f"number or null), got {rung!r}"
+            )
     return record
+
+
+def _is_rung(rung: Any) -> bool:
+    if not isinstance(rung, dict) or "value" not in rung:
+        return False
+    value = rung["value"]
+    return _is_number(rung.get("epoch")) and (value is None or _is_number(value))
+
+
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
 
 
 def _had_chances(stage: Stage) -> bool:
@@ -159,12 +179,17 @@ def _start(stage: Stage, descriptor: int) -> None:
             f"the disk of {stage.work} has less than {ENOUGH_BYTES >> 20} MiB left; "
             "free space and repeat the command (this attempt is not counted)"
         )
-    settings = stage.work / "settings.json"
+    settings, stop = stage.work / "settings.json", stage.work / STOP
     if not settings.exists():
+        # Before the settings: a start that was killed in between goes on here.
+        if stage.stop is not None and not stop.exists():
+            write_json(stop, dict(stage.stop))
         write_json(settings, dict(stage.config))
     arguments = [*expand(stage.command), "--config", str(settings)]
     if stage.init is not None:
         arguments += ["--init", str(stage.init)]
+    if stop.exists():
+        arguments += ["--stop", str(stop)]
     arguments += ["--out", str(stage.work), "--seed", str(stage.seed)]
     started = time.time()
     _append(stage, {"started": started, "host": socket.gethostname()})

@@ -32,6 +32,7 @@ from collinear.campaign.prepare import prepared_notes
 from collinear.campaign.program import ProgramError, expand, thread_environment
 from collinear.campaign.steering import describe_prior, strategy_of
 from collinear.campaign.steps import journal_of
+from collinear.campaign.stopped import stopping_notes, stopping_table
 from collinear.campaign.trials import program_input
 from collinear.search import Anova, explored_lines, search_only, waits
 
@@ -87,6 +88,10 @@ class ReportFiles:
     @property
     def finals_table(self) -> Path:
         return self.folder / "finals.tsv"
+
+    @property
+    def stopping(self) -> Path:
+        return self.folder / "stopping.tsv"
 
     @property
     def index(self) -> Path:
@@ -280,7 +285,9 @@ def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) ->
         rows = finals_table(campaign, estimate["finals"])
         write_text(files.finals_table, rows.to_csv(sep="\t", index=False))
     warm = describe_prior(campaign, root)
-    prepared = prepared_notes(campaign, root)
+    if campaign.stopping is not None:
+        write_text(files.stopping, stopping_table(campaign, root))
+    prepared = [*prepared_notes(campaign, root), *stopping_notes(campaign, root)]
     write_text(files.index, page(campaign, estimate, table, warm, prepared))
 
 
@@ -298,7 +305,7 @@ def page(
         estimate: What it found.
         table: See `result_table`.
         warm: What a warm start took over, in words, or None.
-        prepared: What was measured before the trials, in words.
+        prepared: What was measured before the trials, and stopped, in words.
     """
     name = html.escape(campaign.name)
     outcomes = ", ".join(f"{n} {k}" for k, n in estimate["outcomes"].items())

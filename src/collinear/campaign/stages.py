@@ -10,6 +10,7 @@ from collinear.campaign.config import Campaign
 from collinear.campaign.digests import freeze, scoring_digest, training_digest
 from collinear.campaign.files import publish, read_json, write_json, write_text
 from collinear.campaign.program import ProgramError, Stage, run_stage
+from collinear.campaign.stopped import METRICS, trial_table
 from collinear.campaign.trials import (
     TrialName,
     program_input,
@@ -21,7 +22,6 @@ from collinear.search import Status
 
 WEIGHTS = "weights.pt"
 CURVE = "curve.tsv"
-METRICS = "metrics.json"
 SCORE = "score.json"
 
 
@@ -90,6 +90,7 @@ def finetune(context: Context, name: TrialName) -> None:
         seed=training_seed(campaign.seed, name.seed),
         threads=campaign.threads,
         log=context.log,
+        stop=trial_table(campaign, context.root, name),
     )
     run_stage(stage, context.attempt)
     _publish_training(stage.work, files.folder)

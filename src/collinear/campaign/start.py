@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,18 @@ def check_input(campaign: Campaign) -> dict[str, Any]:
     )
     ordered = {name: sorted(values) for name, values in axes.items()}
     wanted = [campaign.goal.objective, *(limit.name for limit in campaign.goal.limits)]
-    return {**program_input(campaign, params), "axes": ordered, "wanted": wanted}
+    stopping = campaign.stopping
+    more = (
+        {"stopping": {**asdict(stopping.plan), "value": stopping.value}}
+        if stopping is not None
+        else {}
+    )
+    return {
+        **program_input(campaign, params),
+        "axes": ordered,
+        "wanted": wanted,
+        **more,
+    }
 
 
 def hold_campaign(root: Path) -> None:

@@ -30,6 +30,7 @@ from collinear.campaign.steering import (
     propose,
     trials_left,
 )
+from collinear.campaign.stopped import current_table, rung_records
 from collinear.campaign.trials import (
     TrialName,
     candidates_table,
@@ -126,6 +127,9 @@ def _ask(
         entry = journal.asked(step)
         if entry is not None:
             return entry
+    table = current_table(campaign, journal)
+    if table is not None:
+        context["stop"] = table
     proposals, ended = next_batch(campaign, root, journal, now)
     if ended is not None:
         context["ending"] = asdict(ended)
@@ -182,6 +186,9 @@ def update(campaign: Campaign, root: Path, step: Step, target: Path) -> dict[str
         if entry is None or entry["scoring"] != scoring:
             results = [read_result(root, p) for p in proposals_of(asked)]
             context: dict[str, Any] = {}
+            rungs = rung_records(root, proposals_of(asked))
+            if rungs:
+                context["rungs"] = rungs
             if control := control_of(asked):
                 outcomes = [read_named_result(root, name) for name in control]
                 context["control"] = control_records(control, outcomes)

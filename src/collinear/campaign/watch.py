@@ -17,6 +17,7 @@ from collinear.campaign.status import (
     read_status,
     status_line,
 )
+from collinear.campaign.stopped import stopping_notes
 
 _SHOWN = 10  # failures; a broken program would fill the screen
 _CLEAR = "\x1b[2J\x1b[H"
@@ -65,6 +66,7 @@ def details(status: CampaignStatus, root: Path) -> list[str]:
     open_ones = sum(1 for work in begun if not (work / "metrics.json").exists())
     if open_ones:
         lines.append(f"{open_ones} trainings begun and not ended")
+    lines += stopping_notes(status.campaign, root)
     failures = read_failures(root)
     for failure in failures[:_SHOWN]:
         said = failure.message or "it printed nothing"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from collinear.dbpn.config import NORMALISATIONS, STAGES, Settings, warnings_of
 from collinear.dbpn.data import IMAGE_ERRORS, list_images
-from collinear.dbpn.request import read_request, tuned_names
+from collinear.dbpn.request import check_stopping, read_request, tuned_names
 from collinear.dbpn.scoring import check_model_file
 from collinear.dbpn.section import ConfigError
 from collinear.quality.ma_model import ModelError
@@ -102,7 +102,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--tensorboard", type=Path, metavar="FOLDER", help="scalars, while it runs"
         )
-        command.add_argument("--stop", type=Path, help="not supported yet")
+        if name == "finetune":
+            command.add_argument(
+                "--stop", type=Path, help="table by which a hopeless training ends"
+            )
     command = add("finetune-length", "find out how long to fine-tune one setting")
     command.add_argument("--init", type=Path, required=True)
     command.add_argument("--out", type=Path, required=True)
@@ -168,10 +171,12 @@ def _parser() -> argparse.ArgumentParser:
 def _check(options: argparse.Namespace) -> int:
     settings = read_request(options.config, _params(options))
     check_model_file(settings.scoring)
+    check_stopping(options.config)
     if options.settings_only:
         sys.stdout.write("ok: settings\n")
         return 0
     images = list_images(settings)
+    check_stopping(options.config, len(images.train))
     if options.init is not None:
         from collinear.dbpn.weights import check_architecture, load_weights
 
@@ -196,10 +201,12 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    if options.stop is not None:
-        raise ConfigError("--stop is not supported by this program yet; leave it out")
     settings = _prepared(options)
     from collinear.dbpn.commands import run_stage
+    from collinear.dbpn.rungs import read_table
+
+    stop = getattr(options, "stop", None)
+    table = read_table(stop) if stop else None
 
     with _signals_noted() as received:
         over = run_stage(
@@ -210,6 +217,7 @@ def _train(options: argparse.Namespace) -> int:
             init=options.init,
             should_stop=lambda: bool(received),
             tensorboard=options.tensorboard,
+            stop=table,
         )
     return 0 if over else EXIT_STOPPED
 

@@ -33,6 +33,7 @@ from collinear.dbpn.folders import find_images
 from collinear.dbpn.infer import Tiling, enlarge, upscale
 from collinear.dbpn.pixels import NonFiniteError, quantise
 from collinear.dbpn.progress import Progress
+from collinear.dbpn.rungs import Rungs
 from collinear.dbpn.scalars import Scalars
 from collinear.dbpn.scoring import load_ma_model, score_images, score_record
 from collinear.dbpn.section import ConfigError
@@ -48,6 +49,7 @@ from collinear.dbpn.weights import (
 )
 from collinear.quality.images import RgbImage, read_image, write_png
 from collinear.quality.score import SCORER, VALUES, SetScore
+from collinear.training.stopping import StopTable
 
 STATE, WEIGHTS, CURVE, METRICS = "state.pt", "weights.pt", "curve.tsv", "metrics.json"
 
@@ -63,6 +65,7 @@ def run_stage(
     init: Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     tensorboard: Path | None = None,
+    stop: StopTable | None = None,
 ) -> bool:
     """Train one stage into a folder; go on from its state, or return when it is over.
 
@@ -74,6 +77,7 @@ def run_stage(
         init: Weights to start from; needed for "finetune".
         should_stop: Asked after each update; the state is saved before returning.
         tensorboard: Folder for scalars of the learning curve.
+        stop: Table by which the training ends early; only for "finetune".
 
     Returns:
         Whether the training is over (also when it has diverged).
@@ -86,6 +90,7 @@ def run_stage(
     if opened is None:
         return True
     trainer, identity = opened
+    rungs = _open_rungs(stop, trainer)
     scalars = Scalars(tensorboard, len(trainer.curve))
 
     def save(current: Trainer) -> None:
@@ -98,13 +103,29 @@ def run_stage(
             progress.update(current.step, _last_rmse(current))
             if current.row_due:
                 scalars.update(current)
+            if rungs is not None and rungs.update(current):
+                save(current)  # scores are dear
 
-        over = train(trainer, save=save, should_stop=should_stop, watch=watch)
+        over = train(
+            trainer,
+            save=save,
+            should_stop=should_stop,
+            watch=watch,
+            hopeless=lambda now: rungs is not None and rungs.verdict(now) is not None,
+        )
     scalars.close()
     if not over:
         return False
-    _publish(trainer, identity, out)
+    _publish(trainer, identity, out, rungs)
     return True
+
+
+def _open_rungs(stop: StopTable | None, trainer: Trainer) -> Rungs | None:
+    if stop is None:
+        return None
+    settings = trainer.task.settings
+    files = list_images(settings).evaluation
+    return Rungs(stop, trainer.task, load_pairs(files, settings.scale))
 
 
 def open_training(
@@ -259,7 +280,9 @@ def _log_plan(trainer: Trainer) -> None:
     )
 
 
-def _publish(trainer: Trainer, identity: Mapping[str, Any], out: Path) -> None:
+def _publish(
+    trainer: Trainer, identity: Mapping[str, Any], out: Path, rungs: Rungs | None
+) -> None:
     """Write the results; metrics.json last, because it says that all is there."""
     trouble = trainer.trouble()
     task = trainer.task
@@ -269,9 +292,13 @@ def _publish(trainer: Trainer, identity: Mapping[str, Any], out: Path) -> None:
         save_weights(out / WEIGHTS, weights)
     write_text(out / CURVE, curve_text(trainer))
     features = trainer.features
+    hopeless = rungs.verdict(trainer) if rungs else None
+    status, reason = ("stopped", hopeless) if hopeless else ("done", None)
+    if trouble:
+        status, reason = "diverged", trouble[1]
     metrics = {
-        "status": "diverged" if trouble else "done",
-        "reason": trouble[1] if trouble else None,
+        "status": status,
+        "reason": reason,
         "stage": task.stage,
         "epochs": trainer.epochs(iterations),
         "iterations": iterations,
@@ -287,6 +314,11 @@ def _publish(trainer: Trainer, identity: Mapping[str, Any], out: Path) -> None:
         "feature_rms": features.tap_rms.tolist() if features else None,
         "weights": WEIGHTS if weights else None,
     }
+    if trainer.rates:
+        metrics["learning_rates"] = trainer.rates
+    if rungs is not None:
+        metrics["planned_epochs"] = trainer.epochs(task.iterations)
+        metrics["rungs"] = rungs.records(trainer)
     write_json(out / METRICS, metrics)
     (out / STATE).unlink(missing_ok=True)
 

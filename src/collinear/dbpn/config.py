@@ -110,6 +110,29 @@ class DiscriminatorSettings:
 
 
 @dataclass(frozen=True)
+class StptSettings:
+    """Learning rates that are tried (`collinear.training.stpt`).
+
+    Attributes:
+        every: Updates between two searches, the document's epoch.
+        alpha: Updates of each candidate.
+        candidates: "mix", "narrow", "middle" or "wide".
+        warm_up: Searches that are left out at the start.
+        warm_up_rate: Learning rate until then.
+        least: Lower bound of the learning rate.
+        most: Upper bound.
+    """
+
+    every: int = 100
+    alpha: int = 8
+    candidates: str = "mix"
+    warm_up: int = 0
+    warm_up_rate: float = 1e-5
+    least: float = 1e-6
+    most: float = 1e-3
+
+
+@dataclass(frozen=True)
 class StageSettings:
     """One stage of training.
 
@@ -133,6 +156,7 @@ class StageSettings:
         accumulate: Parts that a minibatch is cut into to save memory; their gradients
             are added before an update.
         augment: One of `AUGMENTATIONS`.
+        stpt: How learning rates are tried in place of `decay_at`; None: they are not.
         zero_start: Whether a fresh residual network starts as bicubic enlargement, with
             zeros in its last layer.
     """
@@ -155,6 +179,7 @@ class StageSettings:
     accumulate: int = _later(1)
     augment: str = _later("square")
     zero_start: bool = _later(True)
+    stpt: StptSettings | None = field(default=None, metadata={"later": True})
 
     @property
     def uses_features(self) -> bool:

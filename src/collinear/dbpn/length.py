@@ -21,10 +21,9 @@ from collinear.dbpn.commands import open_training
 from collinear.dbpn.config import Settings
 from collinear.dbpn.data import ImagePair, list_images, load_pairs
 from collinear.dbpn.files import write_json, write_text
-from collinear.dbpn.infer import upscale
-from collinear.dbpn.pixels import NonFiniteError
 from collinear.dbpn.progress import Progress
-from collinear.dbpn.scoring import load_ma_model, score_images
+from collinear.dbpn.rungs import scores_now
+from collinear.dbpn.scoring import load_ma_model
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.state import save_state
 from collinear.dbpn.trainer import CURVE_COLUMNS, Trainer, train
@@ -229,16 +228,9 @@ class _Marks:
         return found
 
     def _scores(self, trainer: Trainer) -> Row | None:
-        scale = self._settings.scale
-        try:
-            results = [
-                (pair.stem, upscale(trainer.result, pair.lq, scale), pair.gt)
-                for pair in self._images
-            ]
-        except NonFiniteError:
+        values = scores_now(trainer, self._images, self._ma_model)
+        if values is None:
             return None
-        scoring, threads = self._settings.scoring, self._settings.threads
-        values = score_images(results, scoring, self._ma_model, threads).values
         found = {name: values.get(name) for name in _SCORES}
         return {name: value for name, value in found.items() if value is not None}
 

@@ -20,9 +20,12 @@ from collinear.dbpn.config import (
     ScoringSettings,
     Settings,
     StageSettings,
+    StptSettings,
 )
 from collinear.dbpn.read_data import read_data, read_path
 from collinear.dbpn.section import ConfigError, Section
+from collinear.dbpn.stpt import plan_of
+from collinear.training.errors import TuningError
 
 TRIAL_PARAMS = (
     "learning_rate",
@@ -39,6 +42,7 @@ TRIAL_PARAMS = (
 )
 """Keys of `finetune` that a trial may set."""
 
+POLICIES = ("decay", "stpt")
 _DENSE_HEAD_STRIDE = 16
 _WEIGHTS = ("w_mse", "w_perceptual", "w_adversarial", "w_style")
 
@@ -133,6 +137,7 @@ def _read_length(section: Section) -> tuple[float | None, int | None]:
 def _read_pretrain(section: Section) -> StageSettings:
     epochs, iterations = _read_length(section)
     stage = StageSettings(
+        stpt=_read_stpt(section),
         epochs=epochs,
         iterations=iterations,
         minibatch=section.integer("minibatch", 8),
@@ -147,6 +152,41 @@ def _read_pretrain(section: Section) -> StageSettings:
     )
     section.finish()
     return stage
+
+
+def _read_stpt(stage: Section) -> StptSettings | None:
+    policy = stage.choice("learning_rate_policy", POLICIES, POLICIES[0])
+    given, section = stage.has("stpt"), stage.section("stpt")
+    if policy != "stpt":
+        if given:
+            raise ConfigError(
+                f"{section.path} is only for {stage.name('learning_rate_policy')}: "
+                f"stpt, but that is {policy}"
+            )
+        return None
+    if stage.has("decay_at"):
+        raise ConfigError(
+            f"{stage.name('decay_at')} is not for learning_rate_policy: stpt, which "
+            "finds the learning rate itself; leave it out"
+        )
+    default = StptSettings()
+    found = StptSettings(
+        every=section.integer("every", default.every),
+        alpha=section.integer("alpha", default.alpha),
+        candidates=section.choice(
+            "candidates", ("mix", "narrow", "middle", "wide"), default.candidates
+        ),
+        warm_up=section.integer("warm_up", default.warm_up, least=0),
+        warm_up_rate=section.number("warm_up_rate", default.warm_up_rate, above=0),
+        least=section.number("least", default.least, above=0),
+        most=section.number("most", default.most, above=0),
+    )
+    section.finish()
+    try:
+        plan_of(found, found.every)
+    except TuningError as error:
+        raise ConfigError(f"{section.path}: {error}") from error
+    return found
 
 
 def _read_finetune(section: Section) -> StageSettings:

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from collinear.dbpn.config import Settings
+from collinear.dbpn.config import Settings, StageSettings
 from collinear.dbpn.read_settings import load_settings
 from collinear.dbpn.scoring import check_wanted
 from collinear.dbpn.section import ConfigError, Section
+from collinear.dbpn.steps import check_steps, score_steps
+from collinear.training.errors import TuningError
+from collinear.training.stopping import StopPlan
 
 _YAML = (".yaml", ".yml")
 THREADS_VARIABLE = "COLLINEAR_THREADS"
@@ -61,6 +64,47 @@ def tuned_names(path: Path) -> tuple[str, ...]:
     return tuple(content.get("params") or content.get("space") or ())
 
 
+def check_stopping(path: Path, images: int | None = None) -> None:
+    """Check that each trial of a campaign can be scored at its rungs.
+
+    Args:
+        path: A file as of `read_request`; `stopping` in it holds `rungs`, `scores`,
+            `every` and `value`.
+        images: Number of training images; None: not known, and lengths that are given
+            in iterations are not checked.
+
+    Raises:
+        ConfigError: A rung is not before the end of a trial, its scores fall on the
+            same update, or the value cannot be scored.
+    """
+    content = _parsed(path.read_text(encoding="utf-8"), path)
+    given = content.get("stopping") if isinstance(content, dict) else None
+    if not isinstance(given, Mapping) or "settings" not in content:
+        return
+    try:
+        plan = StopPlan(tuple(given["rungs"]), given["scores"], given["every"])
+        axes = content.get("axes") or {}
+        trials = [{name: v} for name, values in axes.items() for v in values] or [{}]
+        for trial in trials:
+            params = {**(content.get("params") or {}), **trial}
+            scoring = content.get("scoring", {})
+            settings = load_settings(content["settings"], params, scoring=scoring)
+            check_wanted(settings.scoring, [given["value"]])
+            _check_rungs(plan, settings.finetune, images)
+    except TuningError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _check_rungs(plan: StopPlan, stage: StageSettings, images: int | None) -> None:
+    if stage.epochs is not None:
+        plan.check_length(stage.epochs, "finetune")
+    if images is None:
+        return
+    for rung in plan.rungs:
+        steps = score_steps(plan.score_epochs(rung), stage.minibatch, images)
+        check_steps(rung, steps, stage.count_iterations(images))
+
+
 def _parsed(text: str, path: Path) -> Any:
     if path.suffix.lower() in _YAML:
         import yaml  # slow to import, and campaigns do not need it here
@@ -93,6 +137,7 @@ def _settings_of(content: Any) -> Settings:
     threads = top.take("threads", os.environ.get(THREADS_VARIABLE))
     settings, scoring = top.take("settings"), top.take("scoring", {})
     params, axes = top.take("params", {}), Section(top.take("axes", {}), "axes")
+    top.take("stopping")  # see `check_stopping`
     wanted = top.strict_list("wanted", [])
     top.finish()
 

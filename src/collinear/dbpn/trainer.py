@@ -38,6 +38,7 @@ from collinear.dbpn.model import DBPN
 from collinear.dbpn.optimizer import Adam
 from collinear.dbpn.patches import plan_patches
 from collinear.dbpn.pixels import normalise, to_levels
+from collinear.dbpn.stpt import RateSearch
 from collinear.dbpn.task import Task
 
 COLUMNS = ("iteration", "epoch", "learning_rate", "loss", *TERMS, "discriminator")
@@ -46,6 +47,7 @@ COLUMNS = ("iteration", "epoch", "learning_rate", "loss", *TERMS, "discriminator
 CURVE_COLUMNS = (*COLUMNS, "rmse")
 _CURVE_ROWS = 200
 _NEVER = -1
+_CHECKS = 4  # minibatches of `check_loss`
 _Network = TypeVar("_Network", bound=nn.Module)
 
 
@@ -60,6 +62,9 @@ class Trainer:
         discriminator: None when the adversarial weight is 0.
         features: None when no term needs them.
         curve: Rows of the learning curve so far.
+        scores: (update, value) of the network where a stop table asked for it.
+        rate: Learning rate, where it is searched for (`collinear.dbpn.stpt`).
+        rates: (update, learning rate) of each search.
         curve_rows: About how many rows the whole training gets.
         seconds: Training time so far.
     """
@@ -70,6 +75,9 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self.curve: list[list[float | None]] = []
+        self.scores: list[tuple[int, float | None]] = []
+        self.rate = task.stage_settings.learning_rate
+        self.rates: list[tuple[int, float]] = []
         self.curve_rows = _CURVE_ROWS
         stage = task.stage_settings
         settings = task.settings
@@ -177,10 +185,31 @@ class Trainer:
     def learning_rate(self) -> float:
         """Learning rate of the update after `step` updates."""
         stage = self.task.stage_settings
+        if stage.stpt is not None:
+            return self.rate
         passed = sum(
             self.step >= share * self.task.iterations for share in stage.decay_at
         )
         return stage.learning_rate * stage.decay_factor**passed
+
+    @torch.no_grad()
+    def check_loss(self) -> float:
+        """Return the loss on minibatches that only serve to compare learning rates."""
+        stage, found = self.task.stage_settings, []
+        for number in range(_CHECKS):
+            lq, gt = self._minibatch("check", number)
+            for small, original in zip(
+                lq.chunk(stage.accumulate), gt.chunk(stage.accumulate), strict=True
+            ):
+                terms = generator_terms(
+                    self._generate(small),
+                    original,
+                    stage,
+                    features=self.features,
+                    discriminator=self.discriminator,
+                )
+                found.append(weighted_sum(terms, stage))
+        return float(torch.stack(found).mean())
 
     def epochs(self, step: int) -> float:
         """Return the passes over the training images after some updates."""
@@ -215,6 +244,9 @@ class Trainer:
             "seconds": self.seconds,
             "first_bad": int(self._first_bad),
             "curve": self.curve,
+            "scores": [list(score) for score in self.scores],
+            "rate": self.rate,
+            "rates": [list(rate) for rate in self.rates],
             "g": self.generator.state_dict(),
             "ema": _state_of(self.average),
             "d": _state_of(self.discriminator),
@@ -227,6 +259,10 @@ class Trainer:
         self.step = state["step"]
         self.seconds = state["seconds"]
         self.curve = state["curve"]
+        # States of before these keys have none of them.
+        self.scores = [(step, value) for step, value in state.get("scores", [])]
+        self.rate = state.get("rate", self.rate)
+        self.rates = [(step, rate) for step, rate in state.get("rates", [])]
         self._first_bad.fill_(state["first_bad"])
         self.generator.load_state_dict(state["g"])
         self._optimizer.load_state_dict(state["opt_g"])
@@ -259,13 +295,18 @@ class Trainer:
         # torch's types do not know this argument of `to`.
         return placed.to(memory_format=self._format)  # type: ignore[call-overload]
 
-    def _minibatch(self) -> tuple[Tensor, Tensor]:
-        """Return lq (n, 3, p, p) and gt (n, 3, s p, s p) as the networks see them."""
+    def _minibatch(
+        self, stream: str | None = None, number: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return lq (n, 3, p, p) and gt (n, 3, s p, s p) as the networks see them.
+
+        By default those of this update; else a numbered one of another stream.
+        """
         task, stage = self.task, self.task.stage_settings
         patches = plan_patches(
             task.seed,
-            task.stage,
-            self.step,
+            stream or task.stage,
+            self.step if number is None else number,
             minibatch=stage.minibatch,
             patch=stage.patch,
             sizes=self._source.sizes,
@@ -338,6 +379,7 @@ def train(
     save: Callable[[Trainer], None],
     should_stop: Callable[[], bool],
     watch: Callable[[Trainer], None] = lambda _: None,
+    hopeless: Callable[[Trainer], bool] = lambda _: False,
 ) -> bool:
     """Update until the training is over, has diverged, or is asked to stop.
 
@@ -346,12 +388,25 @@ def train(
         save: Stores its state; called every `save_every` updates and on a stop.
         should_stop: Asked after each update.
         watch: Called after each update.
+        hopeless: Asked before each update: ends the training.
 
     Returns:
         Whether the training is over. If not, it has been saved.
     """
     clock = _Clock(trainer)
-    while trainer.step < trainer.task.iterations:
+    stpt = trainer.task.stage_settings.stpt
+    search = RateSearch(stpt, trainer) if stpt is not None else None
+    while trainer.step < trainer.task.iterations and not hopeless(trainer):
+        searched = search.update(trainer, should_stop) if search else False
+        if searched is None:
+            clock.update()
+            save(trainer)
+            return False
+        if searched:
+            watch(trainer)
+            clock.update()
+            save(trainer)  # a search is dear
+            continue
         trainer.update()
         watch(trainer)
         saving = trainer.step % trainer.task.settings.save_every == 0

@@ -262,7 +262,7 @@ def one_line(capsys):
         ("finetune", ["--seed", "1"], "finetune needs --init"),
         ("finetune", ["--seed", "1", "--init", "none.pt"], "none.pt: no such file"),
         ("score", ["--init", "none.pt"], "none.pt: no such file"),
-        ("pretrain", ["--seed", "1", "--stop", "s.json"], "--stop is not supported"),
+        ("finetune", ["--init", "none.pt", "--stop", "s.json"], "--stop s.json"),
         ("illustrate", ["--weights", "a"], "--weights must be NAME=FILE"),
         ("illustrate", ["--weights", "a=b"], "must end in .png or .pdf"),
     ],

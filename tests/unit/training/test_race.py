@@ -1,0 +1,136 @@
+"""Racing of variants: prediction, ranking, refusals."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from collinear.training.errors import TuningError
+from collinear.training.race import (
+    Variant,
+    check_smooth,
+    noise_share,
+    predict,
+    rank,
+    trade_off,
+)
+from collinear.training.snapshot import snapshot
+
+T = np.arange(1, 41)
+
+
+def power(end, t=T):
+    return end + 2.0 * (t + 1.0) ** -0.7
+
+
+@pytest.mark.parametrize("end", [0.0, 0.5, 3.0])
+def test_a_power_law_is_continued(end):
+    found = predict(power(end), 400)
+    assert found.form == "power"
+    assert found.value == pytest.approx(power(end, 400.0), abs=0.03)
+
+
+def test_an_exponential_is_continued():
+    found = predict(1.0 + 3.0 * np.exp(-T / 12), 200)
+    assert found.value == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_prediction_is_between_nothing_and_the_last_loss():
+    rising = np.linspace(1, 2, 20)
+    assert predict(rising, 100).value == pytest.approx(rising[-3:].mean())
+    assert predict(np.linspace(2, 0.1, 20), 1000).value >= 0
+    assert predict([3.0] * 10, 50).value == 3.0
+    assert predict(power(0.5), 7).value == power(0.5)[6]
+
+
+@pytest.mark.parametrize("losses", [[1.0] * 4, [1.0] * 9 + [math.nan]])
+def test_a_curve_that_says_nothing_is_refused(losses):
+    with pytest.raises(TuningError, match="5 epochs or more with finite losses"):
+        predict(losses, 50)
+
+
+def test_prediction_beats_the_last_value_on_noisy_power_laws():
+    draw = np.random.default_rng(0)
+    errors, last = [], []
+    for _ in range(30):
+        end, d = draw.uniform(0.1, 1), draw.uniform(0.4, 1.2)
+        curve = end + 2 * (np.arange(1, 201) + 1) ** -d
+        seen = curve[:30] + draw.normal(0, 0.005, 30)
+        errors.append(abs(predict(seen, 200).value - curve[-1]))
+        last.append(abs(seen[-1] - curve[-1]))
+    assert np.mean(errors) < 0.6 * np.mean(last)
+
+
+def variants():
+    """One is fast and ends early, one is slow and ends lower."""
+    fast = 1.0 + 2.0 * np.exp(-T[:20] / 3)
+    slow = 0.5 + 2.0 * np.exp(-T[:20] / 10)
+    return [Variant("fast", tuple(fast), 1.0), Variant("slow", tuple(slow), 2.0)]
+
+
+def test_the_winner_depends_on_the_wall_time():
+    assert trade_off(variants(), [12.0, 300.0]) == {12.0: "fast", 300.0: "slow"}
+    best = rank(variants(), 300.0, longest=50)[0]
+    assert (best.name, best.epochs) == ("slow", 50)
+    assert best.prediction.value == pytest.approx(0.5 + 2 * math.exp(-5), abs=0.02)
+
+
+def test_a_diverged_variant_comes_last():
+    ranked = rank([Variant("lost", (1.0, math.nan), 1.0), *variants()], 100.0)
+    assert [r.name for r in ranked][-1] == "lost"
+    assert ranked[-1].prediction is None
+
+
+def test_a_score_that_jumps_is_refused():
+    draw = np.random.default_rng(1)
+    jumpy = 5 + draw.normal(0, 0.7, 30)
+    assert noise_share(jumpy) > 0.1 > noise_share(power(0.5))
+    with pytest.raises(TuningError, match="not on the score of a GAN"):
+        check_smooth("gan", jumpy)
+    with pytest.raises(TuningError, match="variant 'gan'"):
+        rank([Variant("gan", tuple(jumpy), 1.0), *variants()], 100.0)
+
+
+@pytest.mark.parametrize(
+    ("entries", "wall", "said"),
+    [
+        ([], 10.0, "two variants or more, but got 0"),
+        (variants()[:1], 10.0, "but got 1"),
+        ([variants()[0]] * 2, 10.0, "different names"),
+        (variants(), 0.0, "wall_seconds must be above 0"),
+        (variants(), 1.5, "shorter than an epoch of variant 'slow'"),
+        ([Variant(n, (math.nan,), 1.0) for n in "ab"], 9.0, "every variant diverged"),
+        ([Variant(n, (1.0,) * 9, 0.0) for n in "ab"], 9.0, "seconds of variant 'a'"),
+    ],
+)
+def test_a_race_that_cannot_be_run_is_refused(entries, wall, said):
+    with pytest.raises(TuningError, match=said):
+        rank(entries, wall)
+
+
+def test_a_race_of_trainings_continues_the_known_winner_from_its_state():
+    torch.manual_seed(0)
+    x = torch.randn(256, 6)
+    y = x @ torch.randn(6, 1)
+    entries, states = [], {}
+    for rate in (1e-4, 0.02, 0.1):
+        net = torch.nn.Linear(6, 1)
+        torch.nn.init.zeros_(net.weight)
+        sgd = torch.optim.SGD(net.parameters(), lr=rate)
+        losses = []
+        for _ in range(12):
+            sgd.zero_grad()
+            loss = torch.nn.functional.mse_loss(net(x), y)
+            losses.append(loss.item())
+            loss.backward()
+            sgd.step()
+        entries.append(Variant(f"{rate:g}", tuple(losses), 1.0))
+        states[f"{rate:g}"] = net, snapshot(net, sgd)
+    winner = rank(entries, 200.0)[0].name
+    assert winner == "0.1"
+    net, back = states[winner]
+    kept = net.weight.detach().clone()
+    torch.nn.init.zeros_(net.weight)
+    back()
+    assert torch.equal(net.weight, kept)

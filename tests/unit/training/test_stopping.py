@@ -1,0 +1,197 @@
+"""Stop tables, decisions and replays."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collinear.training.errors import TuningError
+from collinear.training.stop_replay import replay, risk_interval
+from collinear.training.stopping import (
+    FinishedCurve,
+    StopPlan,
+    StopTable,
+    is_audited,
+    make_table,
+    margin_quantile,
+    value_at_rung,
+)
+
+PLAN = StopPlan((10.0, 20.0), scores=3, least=4)
+QUANTILE = StopPlan((10.0, 20.0), scores=3, least=4, margin="quantile")
+NUMBERS = st.floats(-50, 50).map(lambda x: round(x, 3))
+CURVES = st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=4, max_size=30)
+
+
+def finished(rows):
+    return [FinishedCurve((a, b), c) for a, b, c in rows]
+
+
+def table_of(rows, incumbent=None, **options):
+    best = min(r[2] for r in rows) if incumbent is None else incumbent
+    return make_table(PLAN, finished(rows), value="niqe", incumbent=best, **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (((),), "at least one epoch"),
+        (((0.0, 5.0),), "above 0"),
+        (((10.0, 10.0),), "must ascend"),
+        (((20.0, 10.0),), "must ascend"),
+        (((10.0, 12.0), 3), "rung 12 begin at epoch 10, not after 10"),
+        (((3.0,), 5), "rung 3 begin at epoch -1"),
+        (((10.0,), 0), "scores must be a whole number"),
+        (((10.0,), 2, 0.0), "every must be above 0"),
+        (((10.0,), 2, 1.0, 0), "least must be a whole number"),
+        (((10.0,), 2, 1.0, 4, "median"), "margin must be one of largest, quantile"),
+    ],
+)
+def test_a_plan_that_cannot_be_followed_is_refused(arguments, said):
+    with pytest.raises(TuningError, match=said):
+        StopPlan(*arguments)
+
+
+def test_a_rung_at_the_end_saves_nothing_and_is_refused():
+    PLAN.check_length(21)
+    with pytest.raises(TuningError, match="last is 20 and trial x has 20 epochs"):
+        PLAN.check_length(20, "trial x")
+
+
+def test_a_rung_is_judged_by_the_median_of_the_scores_that_exist():
+    assert PLAN.score_epochs(10.0) == (8.0, 9.0, 10.0)
+    assert value_at_rung([1.0, 9.0, 2.0]) == 2.0
+    assert value_at_rung([None, float("nan"), 4.0]) == 4.0
+    assert value_at_rung([None]) is None
+
+
+def test_threshold_is_the_incumbent_and_the_largest_later_improvement():
+    rows = [(6.0, 5.0, 4.0), (7.0, 5.0, 4.5), (6.0, 6.0, 5.0), (8.0, 7.0, 5.0)]
+    table = table_of(rows)
+    gains = [2.0, 2.5, 1.0, 3.0]
+    margin = max(gains)
+    quantile = make_table(QUANTILE, finished(rows), value="niqe", incumbent=4.0)
+    assert quantile.rungs[0].margin == pytest.approx(np.quantile(gains, 0.95))
+    assert table.rungs[0].margin == pytest.approx(margin)
+    assert table.rungs[0].threshold == pytest.approx(4.0 + margin)
+    assert table.hopeless(0, [4.0 + margin + 0.01])
+    assert not table.hopeless(0, [4.0 + margin - 0.01])
+    assert not table.hopeless(0, [None, None])
+
+
+def test_few_finished_trials_or_no_incumbent_stop_nothing():
+    rows = [(6.0, 5.0, 4.0)] * 3
+    assert table_of(rows).rungs[0].threshold is None
+    assert make_table(PLAN, [], value="v", incumbent=1.0).rungs[1].threshold is None
+    curves = finished([*rows, *rows])
+    assert make_table(PLAN, curves, value="v", incumbent=None).rungs[0].margin == 2.0
+    assert not make_table(PLAN, curves, value="v", incumbent=None).hopeless(0, [1e9])
+
+
+def test_trials_that_became_worse_are_no_reason_to_stop_earlier():
+    table = table_of([(3.0, 3.0, 4.0)] * 5)
+    assert table.rungs[0].margin == 0.0
+    assert not table.hopeless(0, [3.9])
+
+
+def test_the_quantile_leaves_out_one_of_n_from_twenty_on():
+    assert margin_quantile(19, "quantile") == 0.95
+    assert margin_quantile(20, "quantile") == pytest.approx(0.95)
+    assert margin_quantile(100, "quantile") == pytest.approx(0.99)
+    assert margin_quantile(100, "largest") == 1.0
+
+
+@given(CURVES, NUMBERS, st.randoms())
+def test_order_of_trials_does_not_matter(rows, value, random):
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert table_of(rows) == table_of(shuffled)
+
+
+@given(CURVES, NUMBERS)
+def test_a_value_to_be_maximised_is_the_mirror_image(rows, value):
+    low = table_of(rows)
+    mirrored = [tuple(-x for x in row) for row in rows]
+    high = table_of(mirrored, incumbent=-min(r[2] for r in rows), lower_is_better=False)
+    assert low.hopeless(0, [value]) == high.hopeless(0, [-value])
+
+
+@given(CURVES, NUMBERS, st.booleans())
+def test_a_table_read_from_its_file_decides_alike(rows, value, run_on):
+    table = table_of(rows, run_on=run_on)
+    again = StopTable.from_json(json.loads(json.dumps(table.as_json())))
+    assert again == table
+    assert again.hopeless(1, [value]) == table.hopeless(1, [value])
+
+
+@given(CURVES)
+def test_no_trial_that_taught_the_margin_would_have_been_stopped_and_won(rows):
+    best = min(r[2] for r in rows)
+    table = table_of(rows)
+    for first, _, final in rows:
+        assert not (table.hopeless(0, [first]) and final <= best - 1e-9)
+    few = make_table(QUANTILE, finished(rows[:19]), value="niqe", incumbent=best)
+    beyond = [r for r in rows[:19] if r[0] - r[2] > few.rungs[0].margin + 1e-9]
+    assert len(beyond) <= 1
+
+
+def test_a_broken_table_is_refused_with_its_keys():
+    with pytest.raises(TuningError, match="score_at"):
+        StopTable.from_json({"value": "niqe"})
+
+
+def test_the_audit_is_a_fixed_share_of_trials():
+    names = [f"{i}-{j}/seed1" for i in range(40) for j in range(50)]
+    chosen = [is_audited(7, name, 0.1) for name in names]
+    assert chosen == [is_audited(7, name, 0.1) for name in names]
+    assert 0.07 < sum(chosen) / len(chosen) < 0.13
+    assert not any(is_audited(7, name, 0.0) for name in names)
+    assert all(is_audited(7, name, 1.0) for name in names)
+
+
+def curves(n=60, epochs=40, seed=1):
+    draw = np.random.default_rng(seed)
+    level = draw.uniform(1, 10, (n, 1))
+    fall = draw.uniform(0.5, 2, (n, 1)) * np.exp(-np.arange(epochs) / 8)
+    return level + fall + draw.normal(0, 0.02, (n, epochs))
+
+
+def test_a_replay_saves_epochs_and_keeps_the_best_of_separated_curves():
+    found = replay(curves(), PLAN, batch=6)
+    assert found.saved > 0.4
+    assert not found.best_lost
+    assert found.regret == 0.0
+
+
+def test_a_replay_that_audits_everything_stops_nothing():
+    found = replay(curves(), PLAN, batch=6, audit=1.0)
+    assert (found.saved, found.stopped) == (0.0, 0)
+    assert found.audited > 20
+    assert found.audit_lost == 0
+
+
+def test_a_replay_notices_a_late_winner():
+    late = curves()
+    late[-1] = 12.0
+    late[-1, 30:] = 0.1  # hopeless until epoch 30, the best at the end
+    found = replay(late, PLAN, batch=6)
+    assert found.best_lost
+    assert found.regret > 0.5
+    audited = replay(late, PLAN, batch=6, audit=1.0)
+    assert audited.audit_lost == 1
+
+
+def test_a_diverged_curve_teaches_nothing():
+    broken = curves()
+    broken[3, 5:] = np.nan
+    found = replay(broken, PLAN, batch=6)
+    assert np.isfinite(found.saved)
+    assert not found.best_lost
+
+
+def test_risk_interval_holds_the_share():
+    low, high = risk_interval(2, 20)
+    assert low < 0.1 < high
+    assert risk_interval(5, 5)[1] == 1.0

@@ -1,0 +1,324 @@
+"""Short-term pre-training: the document's tables, its cost, and the policy."""
+
+import copy
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collinear.training.errors import TuningError
+from collinear.training.stpt import (
+    ALPHA_STUDY,
+    MIDDLE,
+    MIX,
+    NARROW,
+    WARM_UP_EPOCHS,
+    WARM_UP_RATE,
+    WIDE,
+    StptPlan,
+    candidate_set,
+    choose,
+    cost,
+    mix_for,
+)
+from collinear.training.stpt_policy import Stpt
+
+
+def test_sets_are_those_of_tables_2_and_3():
+    assert NARROW == (1.25, 1.17, 1.08, 1.0, 0.95, 0.9, 0.85, 0.8)
+    assert MIDDLE == (2.5, 2.0, 1.5, 1.0, 0.85, 0.7, 0.55, 0.4)
+    assert WIDE == (5.0, 3.67, 2.33, 1.0, 0.8, 0.6, 0.4, 0.2)
+    assert ALPHA_STUDY == (10.0, 5.0, 3.0, 1.5, 1.0, 0.9, 0.5, 0.4)
+
+
+def test_mix_is_that_of_table_4():
+    plan = StptPlan(2500, 200, MIX, WARM_UP_EPOCHS, WARM_UP_RATE)
+    by_epoch = {e: plan.factors(e) for e in range(1, 41)}
+    assert [e for e, f in by_epoch.items() if f == ()] == [1, 2, 3, 4]
+    assert [e for e, f in by_epoch.items() if f == NARROW] == list(range(5, 20))
+    assert [e for e, f in by_epoch.items() if f == MIDDLE] == list(range(20, 30))
+    assert [e for e, f in by_epoch.items() if f == WIDE] == list(range(30, 41))
+    assert mix_for(40) == MIX
+    assert [first for first, _ in mix_for(20)] == [1, 11, 15]
+
+
+def test_one_factor_above_and_below_makes_a_set_of_three():
+    assert candidate_set(3.0, 0.5, above=1, below=1) == (3.0, 1.0, 0.5)
+
+
+@pytest.mark.parametrize("alpha", [200, 600, 625, 1250, 2500])
+def test_the_saving_of_87_5_percent_is_one_of_eight_and_no_matter_of_alpha(alpha):
+    assert cost(2500, alpha, 8).whole == 20_000
+    assert cost(2500, alpha, 8).saved_concurrent == pytest.approx(1 - 1 / 8)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "saved"), [(200, 0.805), (625, 0.656), (1250, 0.4375), (2500, 0.0)]
+)
+def test_one_worker_saves_less_the_longer_alpha_is(alpha, saved):
+    assert cost(2500, alpha, 8).saved_sequential == pytest.approx(saved, abs=5e-4)
+
+
+def test_one_gpu_pays_half_more_than_a_plain_epoch():
+    assert cost(2500, 200, 8).over_plain == pytest.approx(1.56)
+
+
+SCORES = st.lists(
+    st.one_of(st.just(math.nan), st.just(math.inf), st.sampled_from([0.1, 0.5, 0.9])),
+    min_size=8,
+    max_size=8,
+)
+
+
+@given(SCORES)
+def test_the_choice_is_finite_best_and_nearest_to_one(scores):
+    chosen = choose(WIDE, scores)
+    finite = [s for s in scores if math.isfinite(s)]
+    if not finite:
+        assert chosen is None
+        return
+    assert scores[chosen] == max(finite)
+    away = abs(math.log(WIDE[chosen]))
+    others = [f for f, s in zip(WIDE, scores, strict=True) if s == max(finite)]
+    assert away == min(abs(math.log(f)) for f in others)
+
+
+def test_of_two_factors_as_near_the_smaller_goes_on():
+    assert choose([2.0, 0.5], [1.0, 1.0]) == 1
+    assert choose([5.0, 1.0], [0.95, 0.94], tolerance=0.02) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"alpha": 11}, "alpha 11 with 10 updates"),
+        ({"alpha": 0}, "alpha must be a whole number"),
+        ({"schedule": ()}, "must begin with epoch 1"),
+        ({"schedule": ((2, WIDE),)}, "must begin with epoch 1"),
+        ({"schedule": ((1, ()),)}, "set from epoch 1 on is empty"),
+        ({"schedule": ((1, (1.0, -2.0)),)}, "must be above 0"),
+        ({"least": 1.0, "most": 0.1}, "0 < least <= most"),
+    ],
+)
+def test_a_plan_that_cannot_be_run_is_refused(changes, said):
+    with pytest.raises(TuningError, match=said):
+        StptPlan(**({"iterations": 10, "alpha": 2, "schedule": ((1, WIDE),)} | changes))
+
+
+class Problem:
+    """A linear regression whose minibatches come from a generator that is kept."""
+
+    def __init__(self, optimizer=torch.optim.SGD, **options):
+        torch.manual_seed(3)
+        draw = torch.Generator().manual_seed(1)
+        self.x = torch.randn(64, 5, generator=draw)
+        self.y = self.x @ torch.randn(5, 1, generator=draw)
+        self.net = torch.nn.Sequential(torch.nn.Linear(5, 1), torch.nn.Dropout(0.1))
+        self.optimizer = optimizer(self.net.parameters(), lr=0.1, **options)
+        self.draw = torch.Generator().manual_seed(5)
+        self.rates = []
+
+    def train(self, n):
+        for _ in range(n):
+            rows = torch.randint(0, 64, (8,), generator=self.draw)
+            self.optimizer.zero_grad()
+            loss = torch.nn.functional.mse_loss(self.net(self.x[rows]), self.y[rows])
+            loss.backward()
+            self.optimizer.step()
+            self.rates.append(self.optimizer.param_groups[0]["lr"])
+
+    def score(self):
+        with torch.no_grad():
+            return -float(torch.nn.functional.mse_loss(self.net(self.x), self.y))
+
+    def policy(self, factors=(4.0, 1.0, 0.25), alpha=3, rate=0.01, **options):
+        plan = {"least": 1e-4, "most": 0.5} | options.pop("plan", {})
+        return Stpt(
+            StptPlan(10, alpha, ((1, factors),), **plan),
+            self.optimizer,
+            rate=rate,
+            train=self.train,
+            score=options.pop("score", self.score),
+            keep=(self.net, self.draw),
+            **options,
+        )
+
+
+def numbers(problem):
+    return torch.cat([p.detach().flatten() for p in problem.net.parameters()])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        (torch.optim.SGD, {"momentum": 0.9}),
+        (torch.optim.Adam, {}),
+        (torch.optim.Adagrad, {}),
+    ],
+)
+def test_one_factor_of_one_is_the_plain_training(optimizer, options):
+    plain = Problem(optimizer, **options)
+    plain.optimizer.param_groups[0]["lr"] = 0.01
+    plain.train(30)
+    tried = Problem(optimizer, **options)
+    policy = tried.policy(factors=(1.0,), score=lambda: 0.0)
+    for _ in range(3):
+        policy.run_epoch()
+    assert torch.equal(numbers(plain), numbers(tried))
+
+
+def test_a_better_rate_is_found_and_compounds():
+    problem = Problem(momentum=0.9)
+    policy = problem.policy(rate=1e-4)
+    records = [policy.run_epoch() for _ in range(4)]
+    assert [r.factors[r.chosen] for r in records[:3]] == [4.0] * 3
+    assert records[2].rate == pytest.approx(1e-4 * 4**3)
+    assert policy.rate == records[-1].rate
+
+
+def test_every_candidate_starts_from_the_same_state():
+    problem, seen = Problem(momentum=0.9), []
+    train = problem.train
+
+    def spying(n):
+        momentum = [s.get("momentum_buffer") for s in problem.optimizer.state.values()]
+        rest = (problem.draw.get_state(), torch.get_rng_state())
+        seen.append((numbers(problem), *copy.deepcopy(momentum), *rest))
+        train(n)
+
+    problem.train = spying
+    policy = problem.policy()
+    policy.run_epoch()
+    seen.clear()
+    policy.run_epoch()
+    assert len(seen) == 4  # three candidates and the rest
+    for state in seen[1:3]:
+        assert all(torch.equal(a, b) for a, b in zip(state, seen[0], strict=True))
+
+
+def test_the_chosen_candidate_goes_on_where_it_was():
+    problem = Problem(momentum=0.9)
+    record = problem.policy().run_epoch()
+    alone = Problem(momentum=0.9)
+    alone.optimizer.param_groups[0]["lr"] = record.rate
+    alone.train(10)
+    assert torch.equal(numbers(problem), numbers(alone))
+
+
+def test_candidates_that_diverge_are_out_and_the_rate_has_bounds():
+    problem = Problem()
+    policy = problem.policy(factors=(1e6, 1.0), plan={"most": 1e9})
+    record = policy.run_epoch()
+    assert record.chosen == 1
+    assert problem.policy(factors=(1e6,), rate=0.4).run_epoch().rate == 0.5
+
+
+def test_when_all_are_out_the_start_of_the_epoch_is_kept_with_the_least_rate():
+    problem = Problem()
+    record = problem.policy(score=lambda: math.nan).run_epoch()
+    assert (record.chosen, record.rate) == (None, 0.0025)
+    alone = Problem()
+    alone.optimizer.param_groups[0]["lr"] = 0.0025
+    alone.train(10)
+    assert torch.equal(numbers(problem), numbers(alone))
+
+
+def test_warm_up_comes_first_and_group_ratios_stay():
+    problem = Problem()
+    weights, bias = problem.net.parameters()
+    problem.optimizer = torch.optim.SGD(
+        [{"params": [weights], "lr": 0.1}, {"params": [bias], "lr": 0.2}]
+    )
+    policy = problem.policy(plan={"warm_up": 1, "warm_up_rate": 0.005})
+    assert policy.run_epoch().rate == 0.005
+    record = policy.run_epoch()
+    rates = [g["lr"] for g in problem.optimizer.param_groups]
+    assert rates == [record.rate, pytest.approx(2 * record.rate)]
+
+
+def test_a_tolerance_keeps_the_state_of_whatever_is_chosen():
+    scores = iter([0.92, 0.90, 0.95])
+    problem = Problem()
+    policy = problem.policy(
+        factors=(2.0, 1.0, 5.0), score=lambda: next(scores), tolerance=0.04
+    )
+    record = policy.run_epoch()
+    assert record.chosen == 0
+    alone = Problem()
+    alone.optimizer.param_groups[0]["lr"] = record.rate
+    alone.train(10)
+    assert torch.equal(numbers(problem), numbers(alone))
+
+
+def test_a_policy_that_is_put_back_goes_on_alike():
+    whole = Problem(momentum=0.9)
+    policy = whole.policy()
+    for _ in range(4):
+        policy.run_epoch()
+    broken = Problem(momentum=0.9)
+    first = broken.policy()
+    for _ in range(2):
+        first.run_epoch()
+    second = broken.policy()
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    for _ in range(2):
+        second.run_epoch()
+    assert torch.equal(numbers(whole), numbers(broken))
+    assert second.records == policy.records
+
+
+WORKER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import torch, torch.distributed as dist
+from test_stpt import Problem, numbers
+rank, folder = int(sys.argv[2]), Path(sys.argv[3])
+torch.set_num_threads(1)
+dist.init_process_group(
+    "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2
+)
+problem = Problem(momentum=0.9)
+policy = problem.policy(factors=(4.0, 2.0, 1.0, 0.5, 0.25), group=dist.group.WORLD)
+for _ in range(3):
+    policy.run_epoch()
+torch.save((numbers(problem), policy.state_dict()), folder / f"{rank}.pt")
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_find_what_one_finds(tmp_path):
+    folder = str(Path(__file__).parent)
+    command = [sys.executable, "-c", WORKER, folder]
+    workers = [
+        subprocess.Popen([*command, str(rank), str(tmp_path)], stderr=subprocess.PIPE)
+        for rank in range(2)
+    ]
+    for worker in workers:
+        _, said = worker.communicate(timeout=120)
+        assert worker.returncode == 0, said.decode()
+    alone = Problem(momentum=0.9)
+    policy = alone.policy(factors=(4.0, 2.0, 1.0, 0.5, 0.25))
+    for _ in range(3):
+        policy.run_epoch()
+    for rank in range(2):
+        found, state = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        assert torch.equal(found, numbers(alone))
+        assert state == policy.state_dict()
+
+
+def test_a_group_of_one_worker_is_refused(tmp_path):
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1
+    )
+    try:
+        with pytest.raises(TuningError, match="at least two processes, but got one"):
+            Problem().policy(group=torch.distributed.group.WORLD)
+    finally:
+        torch.distributed.destroy_process_group()
