@@ -43,6 +43,8 @@ def test_trials_ask_for_what_was_predicted(workspace, prepared):
     for point, value in minutes.items():
         assert value == (80 if point.startswith("0-") else 155)
     page = (root / "report/index.html").read_text()
+    assert "costs.svg" in page
+    assert "observed minutes" in (root / "report/costs.svg").read_text()
     assert "fastest 32; the minibatch stayed 8 (whole)" in page
     assert "trials with a predicted time" in page
     again = workspace.run("-n")

@@ -19,6 +19,20 @@ FINALS_OUTPUTS = (
 )
 
 
+# What trials took against what was predicted, where the campaign predicts it.
+COST_OUTPUTS = (
+    {
+        "costs": report(
+            "results/{campaign}/report/costs.svg",
+            category="Jobs",
+            caption="../report/costs.rst",
+        )
+    }
+    if campaign.prepare.profile
+    else {}
+)
+
+
 # The trials that were found hopeless, where the campaign stops such.
 STOPPING_OUTPUTS = (
     {"stopping": "results/{campaign}/report/stopping.tsv"}
@@ -35,6 +49,7 @@ rule report:
     output:
         **LIMIT_TABLES,
         **FINALS_OUTPUTS,
+        **COST_OUTPUTS,
         **STOPPING_OUTPUTS,
         history=report(
             "results/{campaign}/report/history.svg",

@@ -23,6 +23,7 @@ from collinear.campaign.trials import (
     training_seed,
     trial_params,
 )
+from collinear.search import Status
 
 PRODUCTS = {"profile": "cost.json", "tune_minibatch": "batch.json"}
 """File of each measurement, in `results/{campaign}/prepare`."""
@@ -193,6 +194,8 @@ def observed_costs(campaign: Campaign, root: Path) -> list[Observed]:
         predicted = predicted_cost(campaign, root, name)
         record = read_json(path)
         seconds, megabytes = record.get("seconds"), record.get("peak_memory_mb")
+        if record.get("status") != Status.DONE:
+            continue  # a stopped training took less than the whole
         if predicted is not None and isinstance(seconds, int | float):
             known = isinstance(megabytes, int | float)
             memory = float(megabytes) if known else None

@@ -13,6 +13,7 @@ import pandas as pd
 
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
+from collinear.campaign.cost_figure import draw_costs
 from collinear.campaign.decide import Setting
 from collinear.campaign.figures import history_figure, jobs_figure, tradeoff_figure
 from collinear.campaign.files import write_json, write_text
@@ -28,7 +29,7 @@ from collinear.campaign.limit_tables import (
     limits_table,
 )
 from collinear.campaign.line_figures import lines_figure
-from collinear.campaign.prepare import prepared_notes
+from collinear.campaign.prepare import observed_costs, prepared_notes
 from collinear.campaign.program import ProgramError, expand, thread_environment
 from collinear.campaign.steering import describe_prior, strategy_of
 from collinear.campaign.steps import journal_of
@@ -88,6 +89,10 @@ class ReportFiles:
     @property
     def finals_table(self) -> Path:
         return self.folder / "finals.tsv"
+
+    @property
+    def costs(self) -> Path:
+        return self.folder / "costs.svg"
 
     @property
     def stopping(self) -> Path:
@@ -287,6 +292,8 @@ def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) ->
     warm = describe_prior(campaign, root)
     if campaign.stopping is not None:
         write_text(files.stopping, stopping_table(campaign, root))
+    if campaign.prepare.profile:
+        draw_costs(observed_costs(campaign, root), files.costs)
     prepared = [*prepared_notes(campaign, root), *stopping_notes(campaign, root)]
     write_text(files.index, page(campaign, estimate, table, warm, prepared))
 
@@ -327,6 +334,8 @@ def page(
         ),
         ("jobs.svg", "Job execution: trials at the same time, and slots over time."),
     ]
+    if campaign.prepare.profile:
+        figures.append(("costs.svg", "What trials took against what was predicted."))
     if campaign.application.illustrate is not None:
         figures.append(("photograph.png", "One evaluation photograph."))
     shown = "\n".join(
