@@ -39,6 +39,7 @@ rule all:
     input:
         expand("results/{campaign}/report/index.html", campaign=campaign.name),
         get_first_updates,
+        get_told_scores,
         get_conventional_score,
         get_prepared,
 

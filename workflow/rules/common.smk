@@ -13,7 +13,7 @@ from collinear.campaign.journal import FINALS, Step
 from collinear.campaign.decide import example_weights
 from collinear.campaign.prepare import PRODUCTS, trial_need
 from collinear.campaign.start import check_application, hold_campaign, open_campaign
-from collinear.campaign.steps import candidates_key, first_trials
+from collinear.campaign.steps import candidates_key, first_trials, told_trials
 from collinear.campaign.trials import TrialName, conventional_trial, read_candidates
 from collinear.quality.fetch_model import DOWNLOADED
 
@@ -195,6 +195,15 @@ def get_lane_inputs(wildcards):
         )
         names += batch
     return [*updates, *get_score_paths(names)]
+
+
+def get_told_scores(wildcards):
+    """Scores of all trials told so far.
+
+    Nothing else asks for them once a lane is closed, so that a score which is deleted
+    afterwards would not come back.
+    """
+    return get_score_paths(told_trials(ROOT))
 
 
 def get_conventional_score(wildcards):

@@ -78,6 +78,12 @@ def first_trials(campaign: Campaign, root: Path, lane: str) -> list[TrialName] |
     return [TrialName(point_name(p.point), p.seed) for p in proposals]
 
 
+def told_trials(root: Path) -> list[TrialName]:
+    """Trials whose results are in the journal, in the order in which they were told."""
+    results = journal_of(root).history().results
+    return [TrialName(point_name(r.point), r.seed) for r in results]
+
+
 def candidates(campaign: Campaign, root: Path, step: Step, table: Path) -> None:
     """Publishes the batch of a step, asking for it if the journal does not have it.
 
