@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	$(BIN)/snakemake --profile profiles/local --configfile config/demo.yaml
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """A copy of the workflow in a temporary folder, and a way to run it as a user does."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -53,10 +54,16 @@ class Workspace:
                 stdout=stdout,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=_hear_interrupts,
             )
 
     def results(self, campaign="standin"):
         return self.folder / "results" / campaign
+
+
+def _hear_interrupts():
+    # Workers of pytest-xdist ignore SIGINT, and what they start would inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def make_workspace(folder):

@@ -1,4 +1,7 @@
-"""A pretended PJM: pjsub, pjstat and pjdel in one program, told apart by its name.
+"""A pretended PJM: pjsub and pjstat in one program, told apart by its name.
+
+(pjdel is a shell script: Snakemake gives it two seconds, little for Python on a busy
+machine.)
 
 Jobs are processes of this machine; a folder named by PRETENDED_PJM keeps what is known
 of them. It prints what the real commands print (PJM's user guide), and sends SIGXCPU at
@@ -7,7 +10,6 @@ the end of the time, as they do.
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -66,8 +68,8 @@ def pjsub(words):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    record = {"words": list(words), "pid": process.pid, "cancelled": False}
-    (STATE / f"{number}.json").write_text(json.dumps(record))
+    (STATE / f"{number}.pid").write_text(str(process.pid))
+    (STATE / f"{number}.json").write_text(json.dumps(list(words)))
     print(f"[INFO] PJM 0000 pjsub Job {number} submitted.")
 
 
@@ -78,22 +80,11 @@ def pjstat(words):
     print("JOB_ID     ST  EC")
     if not record.exists():
         return
-    ended = code.exists() or json.loads(record.read_text())["cancelled"]
+    ended = code.exists() or (STATE / f"{number}.cancelled").exists()
     if ended == history:
         state = "RUN" if not ended else "EXT" if code.exists() else "CCL"
         print(f"{number:<10} {state} {code.read_text() if code.exists() else '-'}")
 
 
-def pjdel(words):
-    for number in words:
-        path = STATE / f"{number}.json"
-        record = json.loads(path.read_text())
-        os.killpg(record["pid"], signal.SIGKILL)
-        path.write_text(json.dumps({**record, "cancelled": True}))
-        print(f"[INFO] PJM 0100 pjdel Accepted job {number}.")
-
-
 if __name__ == "__main__":
-    {"pjsub": pjsub, "pjstat": pjstat, "pjdel": pjdel}[Path(sys.argv[0]).name](
-        sys.argv[1:]
-    )
+    {"pjsub": pjsub, "pjstat": pjstat}[Path(sys.argv[0]).name](sys.argv[1:])
