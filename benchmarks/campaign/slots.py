@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 import shutil
 import subprocess
@@ -25,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from collinear.campaign.clocks import read_jobs
 
 REPOSITORY = Path(__file__).parents[2]
 STAND_IN = str(REPOSITORY / "tests" / "workflow" / "stand_in.py")
@@ -108,10 +109,10 @@ class JobTimes(threading.Thread):
             self.note()
 
     def note(self) -> None:
-        words = ["squeue", "-h", "-t", "completed", "-o", "%i|%Z|%k|%S|%V|%M"]
+        words = ["squeue", "-h", "-t", "completed", "-o", "%i|%Z|%k|%M"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         for line in done.stdout.splitlines():
-            number, where, rule, *_, ran = line.split("|")
+            number, where, rule, ran = line.split("|")
             if where == str(self.folder) and "pretrain" not in rule:
                 self.seconds[number] = clock_seconds(ran)
 
@@ -123,17 +124,6 @@ def clock_seconds(text: str) -> float:
     for part in rest.split(":"):
         total = total * 60 + int(part)
     return total + 86400 * int(days or 0)
-
-
-def stretches(root: Path) -> list[tuple[float, float]]:
-    """Begin and end of every training program."""
-    found = []
-    for path in root.glob("trials/*/seed*/work/attempts.jsonl"):
-        for line in path.read_text().splitlines():
-            record = json.loads(line)
-            if "exit_code" in record:
-                found.append((record["started"], record["ended"]))
-    return found
 
 
 def measure(run: Run, folder: Path) -> dict[str, Any]:
@@ -154,9 +144,9 @@ def measure(run: Run, folder: Path) -> dict[str, Any]:
     wall = time.monotonic() - started
     jobs.ended.set()
     jobs.note()
-    times = stretches(folder / "results" / "slots")
-    inside = sum(end - begin for begin, end in times)
-    span = max(end for _, end in times) - min(begin for begin, _ in times)
+    times = read_jobs(folder / "results" / "slots")
+    inside = sum(job.seconds for job in times)
+    span = max(job.ended for job in times) - times[0].started
     return {
         "seconds": run.seconds,
         "slots": run.slots,

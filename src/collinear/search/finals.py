@@ -84,7 +84,15 @@ def seeds_to_resolve(noise: float, difference: float) -> int:
 
     Returns:
         Number of seeds, >= 2: a spread needs two runs.
+
+    Raises:
+        StrategyError: One of them is not above 0.
     """
+    if not (noise > 0 and difference > 0):
+        raise StrategyError(
+            "seeds follow from a noise > 0 and a difference > 0, but got "
+            f"noise={noise!r} and difference={difference!r}"
+        )
     return max(2, math.ceil(2 * (_TWO_SIDED * noise / difference) ** 2))
 
 

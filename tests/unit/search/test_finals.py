@@ -13,6 +13,7 @@ from collinear.search import (
     Result,
     SearchSpace,
     Status,
+    StrategyError,
     chances_of_best,
     choose,
     finalists,
@@ -21,6 +22,7 @@ from collinear.search import (
     make_strategy,
     paired_difference,
     search_only,
+    seeds_to_resolve,
 )
 
 GOAL = Goal("y", (Limit("rmse", 12.5),))
@@ -62,6 +64,19 @@ def test_shape_of_the_finals_fits_into_the_share(budget, shape):
     settings, seeds = finals_shape(budget, 0.15, 8, 3)
     assert (settings, seeds) == shape
     assert settings * seeds <= 0.15 * budget
+
+
+@pytest.mark.parametrize(
+    ("noise", "difference", "seeds"), [(0.71, 1.0, 4), (0.71, 0.7, 8), (0.1, 1.0, 2)]
+)
+def test_seeds_resolve_the_difference(noise, difference, seeds):
+    assert seeds_to_resolve(noise, difference) == seeds
+
+
+@pytest.mark.parametrize(("noise", "difference"), [(0.0, 1.0), (1.0, 0.0)])
+def test_seeds_of_no_noise_or_no_difference_are_refused(noise, difference):
+    with pytest.raises(StrategyError, match="noise > 0 and a difference > 0"):
+        seeds_to_resolve(noise, difference)
 
 
 def test_shape_never_exceeds_what_was_wanted():
