@@ -30,6 +30,7 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 LENGTHS = (10, 11, 11, 11)  # the grid of the document of 2022
 TICKS = os.sysconf("SC_CLK_TCK")
+SLURM = ("sinfo", "squeue", "sacct", "scontrol", "sbatch")
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,9 @@ def main() -> None:
     sys.stdout.write(json.dumps(row, indent=1) + "\n")
 
 
-def copy_workflow(place: Path, case: Case, strategy: str) -> None:
+def copy_workflow(
+    place: Path, case: Case, strategy: str, *, slurm: bool = False
+) -> None:
     """The workflow and a campaign of the case in an empty folder."""
     for name in ("workflow", "profiles", "config"):
         shutil.copytree(REPOSITORY / name, place / name)
@@ -127,7 +130,7 @@ def copy_workflow(place: Path, case: Case, strategy: str) -> None:
     tools = place / "tools"
     tools.mkdir()
     for tool in Path("/usr/bin").iterdir():
-        if not tool.name.startswith(("sinfo", "squeue", "sacct", "scontrol", "sbatch")):
+        if slurm or not tool.name.startswith(SLURM):
             (tools / tool.name).symlink_to(tool)
 
 
@@ -142,19 +145,19 @@ def environment(place: Path) -> dict[str, str]:
     }
 
 
-def snakemake(*arguments: str) -> list[str]:
-    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local"]
+def snakemake(*arguments: str, profile: str = "local") -> list[str]:
+    command = [sys.executable, "-m", "snakemake", "--profile", f"profiles/{profile}"]
     return [*command, "--configfile", "campaign.yaml", *arguments]
 
 
-def run_watched(place: Path) -> list[Sample]:
+def run_watched(place: Path, profile: str = "local") -> list[Sample]:
     """Runs the campaign to its end and looks at it once a second."""
     began = time.monotonic()
     samples = [Sample(0.0, 0.0, 0.0, 0, 0)]
     sizes: dict[str, int] = {}
     with open(place / "log.txt", "w") as log:
         process = subprocess.Popen(
-            snakemake("--resources", "gpu=50"),
+            snakemake("--resources", "gpu=50", profile=profile),
             cwd=place,
             env=environment(place),
             stdout=log,
