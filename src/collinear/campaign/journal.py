@@ -4,12 +4,15 @@
 written by rename under one lock and are never declared as outputs, because Snakemake
 deletes declared outputs before it reruns a job. The tables in ``lanes/`` are published
 copies. Each entry has a sequence number; each asked entry says which told entries it
-had seen.
+had seen, as the number of told steps of each lane, because a lane tells its steps in
+order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +21,7 @@ from typing import Any
 
 from collinear.campaign.files import locked, read_json, write_json
 from collinear.campaign.trials import TrialName, parse_point, point_name
-from collinear.search import History, Proposal, Result, Status
+from collinear.search import Asked, History, Proposal, Result, Status, Told
 
 FINALS = "finals"  # the lane of the fresh runs at the end
 
@@ -70,7 +73,7 @@ class Journal:
             "lane": step.lane,
             "step": step.step,
             "sequence": self._next_sequence(),
-            "seen": self._told_names(),
+            "seen": self._told_steps(),
             **context,
             "trials": [
                 {"point": point_name(p.point), "seed": p.seed, "reason": p.reason}
@@ -105,47 +108,46 @@ class Journal:
 
     def history(self) -> History:
         """Replays every entry in the order of the sequence numbers."""
-        history = History()
-        for entry in self.entries():
-            if "trials" in entry:
-                history = history.ask(proposals_of(entry))
-            else:
-                history = history.tell(results_of(entry))
-        return history
+        return History.replay(
+            Asked(proposals_of(e)) if "trials" in e else Told(results_of(e))
+            for e in self.entries()
+        )
 
     def entries(self) -> list[dict[str, Any]]:
         """All entries, asked and told, by sequence number."""
-        paths = [*self._paths("asked"), *self._paths("told")]
-        return sorted((_read_once(p) for p in paths), key=lambda e: e["sequence"])
+        found = [*self._entries("asked"), *self._entries("told")]
+        return sorted(found, key=lambda e: e["sequence"])
 
     def _read(self, kind: str, step: Step) -> dict[str, Any] | None:
         path = self.folder / kind / f"{step.name}.json"
         return read_json(path) if path.exists() else None
 
-    def _paths(self, kind: str) -> list[Path]:
-        return sorted(self.folder.glob(f"{kind}/*-*.json"))
+    def _entries(self, kind: str) -> Iterator[dict[str, Any]]:
+        """The entries of a kind, each parsed once a process; do not change them.
 
-    def _told_names(self) -> list[str]:
-        told = [e for e in self.entries() if "results" in e]
-        return [Step(e["lane"], e["step"]).name for e in told]
+        One proposal reads the journal several times, and a campaign has hundreds of
+        entries. An entry is replaced as a whole, so another content is another file.
+        """
+        if not (folder := self.folder / kind).exists():
+            return
+        with os.scandir(folder) as files:
+            for file in files:
+                if file.name.endswith(".json") and "-" in file.name:
+                    found = file.stat()
+                    about = (found.st_ino, found.st_mtime_ns, found.st_size)
+                    yield _parsed(file.path, *about)
+
+    def _told_steps(self) -> dict[str, int]:
+        told = Counter(e["lane"] for e in self.entries() if "results" in e)
+        return dict(sorted(told.items()))
 
     def _next_sequence(self) -> int:
         return 1 + max((e["sequence"] for e in self.entries()), default=0)
 
 
-def _read_once(path: Path) -> dict[str, Any]:
-    """An entry, parsed once a process; do not change it.
-
-    One proposal reads the journal several times, and a campaign has hundreds of
-    entries. An entry is replaced as a whole, so another content is another file.
-    """
-    found = path.stat()
-    return _parsed(path, found.st_ino, found.st_mtime_ns, found.st_size)
-
-
 @lru_cache(maxsize=16384)
-def _parsed(path: Path, number: int, changed: int, size: int) -> dict[str, Any]:
-    entry: dict[str, Any] = read_json(path)
+def _parsed(path: str, number: int, changed: int, size: int) -> dict[str, Any]:
+    entry: dict[str, Any] = read_json(Path(path))
     return entry
 
 
@@ -192,6 +194,13 @@ def results_of(entry: dict[str, Any]) -> tuple[Result, ...]:
     )
 
 
+def _seen_steps(seen: Mapping[str, int] | Sequence[str]) -> Mapping[str, int]:
+    """Told steps of each lane; older journals name every step."""
+    if isinstance(seen, Mapping):
+        return seen
+    return dict(sorted(Counter(name.rpartition("-")[0] for name in seen).items()))
+
+
 def comparable(journal: Journal) -> list[tuple[Any, ...]]:
     """The history without clocks: equal lists mean equal histories.
 
@@ -206,7 +215,7 @@ def comparable(journal: Journal) -> list[tuple[Any, ...]]:
         step = Step(entry["lane"], entry["step"])
         told = journal.told(step)
         outcomes = {r.key: r for r in results_of(told)} if told else {}
-        seen = tuple(entry["seen"])
+        seen = tuple(_seen_steps(entry["seen"]).items())
         for proposal in proposals_of(entry):
             result = outcomes.get(proposal.key)
             status = result.status.value if result else None

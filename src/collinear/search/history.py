@@ -7,9 +7,10 @@ of its own and any state is the replay of the history.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -179,6 +180,17 @@ class History:
 
     events: tuple[Asked | Told, ...] = ()
 
+    @classmethod
+    def replay(cls, events: Iterable[Asked | Told]) -> History:
+        """The history of these events, as `ask` and `tell` make it one by one."""
+        known: set[tuple[Point, int]] = set()
+        kept: list[Asked | Told] = []
+        for event in events:
+            if isinstance(event, Told):
+                event = Told(_not_known(event.results, known))
+            kept.append(event)
+        return cls(tuple(kept))
+
     def ask(self, proposals: Sequence[Proposal]) -> History:
         """The history with one more batch asked."""
         return History((*self.events, Asked(tuple(proposals))))
@@ -189,20 +201,15 @@ class History:
         A trial is told once: a result whose trial was told before is dropped.
         """
         known = {r.key for r in self.results}
-        fresh = []
-        for result in results:
-            if result.key not in known:
-                known.add(result.key)
-                fresh.append(result)
-        return History((*self.events, Told(tuple(fresh))))
+        return History((*self.events, Told(_not_known(results, known))))
 
-    @property
+    @cached_property
     def proposals(self) -> tuple[Proposal, ...]:
         """All trials asked so far."""
         asked = (e for e in self.events if isinstance(e, Asked))
         return tuple(p for e in asked for p in e.proposals)
 
-    @property
+    @cached_property
     def results(self) -> tuple[Result, ...]:
         """All results told so far."""
         told = (e for e in self.events if isinstance(e, Told))
@@ -223,3 +230,15 @@ class History:
             if cost is not None and cost < best_cost and goal.feasible(result):
                 best, best_cost = result, cost
         return best
+
+
+def _not_known(
+    results: Iterable[Result], known: set[tuple[Point, int]]
+) -> tuple[Result, ...]:
+    """The results of trials that are not known; their keys are added."""
+    fresh = []
+    for result in results:
+        if result.key not in known:
+            known.add(result.key)
+            fresh.append(result)
+    return tuple(fresh)

@@ -241,7 +241,7 @@ def test_search_never_sees_the_finals_when_it_goes_on(make, tmp_path):
     assert step(larger, tmp_path, "lane00", 1, value) == [("2-1", 1)]
     assert step(larger, tmp_path, FINALS, 1, value) == []
     entry = journal_of(tmp_path).asked(Step("lane00", 1))
-    assert "finals-0" in entry["seen"]
+    assert entry["seen"]["finals"] == 1
 
 
 def test_finals_added_to_a_spent_campaign_say_what_they_need(make, tmp_path):
