@@ -52,6 +52,7 @@ wildcard_constraints:
     step=r"\d+",
     point=r"\d+(-\d+)*|conventional",
     seed=r"\d+",
+    variant=r"[A-Za-z0-9][A-Za-z0-9_-]*",
 
 
 def begin():
@@ -82,11 +83,29 @@ def get_pretrain_model(wildcards):
     A model that is added later concerns the scores alone; as a new input it would have
     every training published again.
     """
-    started = ROOT / "pretrain/work/settings.json"
-    if started.exists():
-        asked = read_json(started)["scoring"].get("ma_model") == MA_MODEL
-        return MA_MODEL if asked else []
+    begun = [ROOT / "pretrain/work/settings.json"]
+    begun += sorted((ROOT / "pretrain/race").glob("*/work/settings.json"))
+    for started in begun:
+        if started.exists():
+            asked = read_json(started)["scoring"].get("ma_model") == MA_MODEL
+            return MA_MODEL if asked else []
     return MA_MODEL if MA_MODEL_INPUT else []
+
+
+def get_variants(wildcards):
+    """What the variants of the pretraining have shown."""
+    race = campaign.pretrain_race
+    return [
+        f"results/{wildcards.campaign}/pretrain/race/{name}/race.json"
+        for name in (race.names if race is not None else ())
+    ]
+
+
+def get_race_choice(wildcards):
+    """The choice that the pretraining waits for, where the campaign races."""
+    if campaign.pretrain_race is None:
+        return []
+    return f"results/{wildcards.campaign}/pretrain/race/choice.json"
 
 
 def get_attempt(wildcards, attempt):

@@ -41,6 +41,21 @@ STOPPING_OUTPUTS = (
 )
 
 
+# The race of pretrainings, where the campaign has one.
+RACE_OUTPUTS = (
+    {
+        "race": report(
+            "results/{campaign}/report/race.svg",
+            category="Jobs",
+            caption="../report/race.rst",
+        ),
+        "race_table": "results/{campaign}/report/race.tsv",
+    }
+    if campaign.pretrain_race is not None
+    else {}
+)
+
+
 rule report:
     input:
         estimate="results/{campaign}/estimate.json",
@@ -51,6 +66,7 @@ rule report:
         **FINALS_OUTPUTS,
         **COST_OUTPUTS,
         **STOPPING_OUTPUTS,
+        **RACE_OUTPUTS,
         history=report(
             "results/{campaign}/report/history.svg",
             category="Search",

@@ -16,6 +16,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from collinear.campaign.race_plan import PretrainRace, read_race
 from collinear.search import (
     Anova,
     Goal,
@@ -61,6 +62,7 @@ class Application:
         scoring: Passed to every command, but part of the scoring digest only.
         profile: Command that measures what trainings cost; None: there is none.
         tune_minibatch: Command that measures minibatch sizes; None: there is none.
+        pretrain_variant: Command of a variant of a race; None: there is none.
     """
 
     pretrain: tuple[str, ...]
@@ -75,6 +77,7 @@ class Application:
     scoring: Mapping[str, Any]
     profile: tuple[str, ...] | None = None
     tune_minibatch: tuple[str, ...] | None = None
+    pretrain_variant: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,7 @@ class Campaign:
         finals: The fresh runs at the end, or None.
         prepare: What is measured before the trials.
         stopping: When a trial is stopped as hopeless; None for never.
+        pretrain_race: Variants of the pretraining that run first; None: there are none.
     """
 
     name: str
@@ -177,6 +181,7 @@ class Campaign:
     finals: Finals | None = None
     prepare: Prepare = Prepare()
     stopping: Stopping | None = None
+    pretrain_race: PretrainRace | None = None
 
     def strategy(self, prior: Prior | None = None) -> Strategy:
         """The configured search.
@@ -256,6 +261,7 @@ def load_campaign(
         finals=_finals(config.get("finals", False)),
         prepare=Prepare(**config.get("prepare", {})),
         stopping=_stopping(config, application),
+        pretrain_race=_pretrain_race(config, application),
     )
     _check_prepare(campaign)
     try:
@@ -342,6 +348,7 @@ def _application(section: Mapping[str, Any]) -> Application:
         scoring=section.get("scoring", {}),
         profile=command("profile"),
         tune_minibatch=command("tune_minibatch"),
+        pretrain_variant=command("pretrain_variant"),
     )
 
 
@@ -410,6 +417,22 @@ def _stopping(config: Mapping[str, Any], application: Application) -> Stopping |
     except TuningError as error:
         raise ConfigError(str(error)) from error
     return Stopping(plan, value, float(section.get("audit", AUDIT)))
+
+
+def _pretrain_race(
+    config: Mapping[str, Any], application: Application
+) -> PretrainRace | None:
+    if "pretrain_race" not in config:
+        return None
+    if application.pretrain_variant is None:
+        raise ConfigError(
+            "pretrain_race: needs a command application.pretrain_variant, but there is "
+            "none; name one (docs/application.md), or remove pretrain_race"
+        )
+    try:
+        return read_race(config["pretrain_race"], application.settings)
+    except TuningError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _finals(section: bool | Mapping[str, Any]) -> Finals | None:

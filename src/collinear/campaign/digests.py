@@ -25,6 +25,13 @@ SCORE_RECIPE = 2
 def frozen_settings(campaign: Campaign) -> dict[str, Any]:
     """The settings that may not change once a campaign has started."""
     application = campaign.application
+    race = campaign.pretrain_race
+    # Only where there is one, so that older campaigns keep their digest.
+    raced = (
+        {"race": {**race.recipe(), "command": list(application.pretrain_variant or ())}}
+        if race is not None
+        else {}
+    )
     return {
         "space": {axis.name: list(axis.values) for axis in campaign.space.axes},
         "training": {
@@ -35,6 +42,7 @@ def frozen_settings(campaign: Campaign) -> dict[str, Any]:
             "finetune": list(application.finetune),
             "init": application.init,
             "settings": dict(application.settings),
+            **raced,
         },
     }
 

@@ -10,6 +10,13 @@ from collinear.campaign.config import Campaign
 from collinear.campaign.digests import freeze, scoring_digest, training_digest
 from collinear.campaign.files import publish, read_json, write_json, write_text
 from collinear.campaign.program import ProgramError, Stage, run_stage
+from collinear.campaign.race import (
+    RECORD,
+    adopt_winner,
+    check_record,
+    race_folder,
+    variant_input,
+)
 from collinear.campaign.stopped import METRICS, trial_table
 from collinear.campaign.trials import (
     TrialName,
@@ -42,8 +49,44 @@ class Context:
     attempt: int = 1
 
 
+def pretrain_variant(context: Context, name: str) -> None:
+    """Runs one variant of a race for its while, or finds it finished.
+
+    A diverged or failed variant is an outcome: it comes last.
+
+    Raises:
+        ProgramError: The program failed, or wrote what it must not.
+    """
+    campaign = context.campaign
+    freeze(campaign, context.root)
+    command = campaign.application.pretrain_variant
+    assert command is not None
+    folder = race_folder(context.root) / name
+    init = campaign.application.init
+    stage = Stage(
+        command=command,
+        work=folder / "work",
+        product=RECORD,
+        config=variant_input(campaign, name),
+        init=Path(init) if init else None,
+        seed=training_seed(campaign.seed, 0),
+        threads=campaign.threads,
+        log=context.log,
+    )
+    record = run_stage(stage, context.attempt)
+    try:
+        check_record(record, stage.result)
+    except ProgramError:
+        # Out of the way, so that the next attempt starts the program again.
+        stage.result.replace(stage.result.with_suffix(".refused.json"))
+        raise
+    publish(stage.result, folder / RECORD)
+
+
 def pretrain(context: Context) -> None:
     """Trains the network that every trial starts from.
+
+    After a race it goes on from the training state of the winner.
 
     Raises:
         ProgramError: The program failed or diverged: there is nothing to tune.
@@ -52,11 +95,14 @@ def pretrain(context: Context) -> None:
     freeze(campaign, context.root)
     folder = context.root / "pretrain"
     init = campaign.application.init
+    raced = campaign.pretrain_race is not None
     stage = Stage(
         command=campaign.application.pretrain,
         work=folder / "work",
         product=METRICS,
-        config=program_input(campaign),
+        config=(
+            adopt_winner(campaign, context.root) if raced else program_input(campaign)
+        ),
         init=Path(init) if init else None,
         seed=training_seed(campaign.seed, 0),
         threads=campaign.threads,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from collinear.dbpn.config import Settings, StageSettings
+from collinear.dbpn.race_plan import RacePlan, check_variants, read_plan
 from collinear.dbpn.read_settings import load_settings
 from collinear.dbpn.scoring import check_wanted
 from collinear.dbpn.section import ConfigError, Section
@@ -95,6 +96,59 @@ def check_stopping(path: Path, images: int | None = None) -> None:
         raise ConfigError(str(error)) from error
 
 
+def check_race(path: Path, images: int | None = None) -> list[Settings]:
+    """Check the variants of a race of pretrainings, if the file has one.
+
+    Args:
+        path: A file as of `read_request`; `race` in it holds `variants` and `epochs` or
+            `iterations`.
+        images: Number of training images; None: not known, and not all is checked.
+
+    Returns:
+        The settings of the variants; none without a race.
+
+    Raises:
+        ConfigError: A variant breaks a rule; the message names it.
+    """
+    content = _parsed(path.read_text(encoding="utf-8"), path)
+    race = content.get("race") if isinstance(content, dict) else None
+    if isinstance(race, Mapping) and "variants" in race:
+        return check_variants(content, images)
+    return []
+
+
+def read_race(
+    path: Path, epochs: float | None = None, iterations: int | None = None
+) -> tuple[RacePlan, int]:
+    """Read what a variant of a race is to do.
+
+    Args:
+        path: A file as of `read_request`; `race` in it may hold `epochs` or
+            `iterations`, and `settings`, those that no variant has changed.
+        epochs: In place of the file's; or
+        iterations: likewise.
+
+    Returns:
+        How long it runs, and the side of the patches that are measured.
+
+    Raises:
+        ConfigError: No length is given, or a rule is broken.
+    """
+    content = _parsed(path.read_text(encoding="utf-8"), path)
+    race = {} if "application" in content else content.get("race") or {}
+    section = Section(race, "race")
+    if epochs is not None or iterations is not None:
+        given = {"epochs": epochs, "iterations": iterations}
+        plan = read_plan(Section(given, "pretrain-variant"))
+    else:
+        plan = read_plan(section)
+    settings = read_request(path)
+    if section.has("settings"):
+        scoring = content.get("scoring", {})
+        settings = load_settings(section.take("settings"), scoring=scoring)
+    return plan, settings.pretrain.patch
+
+
 def _check_rungs(plan: StopPlan, stage: StageSettings, images: int | None) -> None:
     if stage.epochs is not None:
         plan.check_length(stage.epochs, "finetune")
@@ -138,6 +192,7 @@ def _settings_of(content: Any) -> Settings:
     settings, scoring = top.take("settings"), top.take("scoring", {})
     params, axes = top.take("params", {}), Section(top.take("axes", {}), "axes")
     top.take("stopping")  # see `check_stopping`
+    top.take("race")  # see `check_race` and `read_race`
     wanted = top.strict_list("wanted", [])
     top.finish()
 

@@ -29,6 +29,8 @@ _Array = NDArray[np.float64]
 
 LEAST_EPOCHS = 5
 """Epochs of a curve below which four parameters mean nothing."""
+SMOOTHED = 3
+"""Losses at the end of a curve whose mean counts as its last value."""
 MOST_NOISE = 0.1
 """Noise of a curve, as a share of its fall, above which it is not smooth."""
 
@@ -56,11 +58,18 @@ class Variant:
         name: Its name.
         losses: Smooth loss after each epoch that it ran, lower is better.
         seconds: Seconds of one epoch, observed or predicted by a cost model.
+        longest: Epochs after which its own training ends; None: see `rank`.
     """
 
     name: str
     losses: tuple[float, ...]
     seconds: float
+    longest: int | None = None
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it has a loss that is not finite, or none at all."""
+        return not self.losses or not all(map(math.isfinite, self.losses))
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ class Ranked:
 
     Attributes:
         name: Its name.
-        epochs: Epochs that it completes within the wall time.
+        epochs: Epochs at which it is judged; of a diverged one those that it ran.
         prediction: Its loss there; None: it diverged, and comes last.
     """
 
@@ -103,7 +112,7 @@ def predict(losses: Sequence[float], epoch: int) -> Prediction:
     t = np.arange(1, len(y) + 1, dtype=float)
     spread = float(y.max() - y.min()) or 1.0
     late = t > len(y) / 2
-    level = float(np.mean(y[-3:]))
+    level = float(np.mean(y[-SMOOTHED:]))
     best = Prediction(level, float(np.sqrt(np.mean((y[late] - level) ** 2))), "last")
     low = 0.0 if (y > 0).all() else float(y.min()) - 10 * spread
     for form, curve, start, upper in (
@@ -123,7 +132,10 @@ def predict(losses: Sequence[float], epoch: int) -> Prediction:
         fitted = least_squares(deviations, begin, bounds=(lower, upper)).x
         error = float(np.sqrt(np.mean((curve(t[late], fitted) - y[late]) ** 2)))
         if error < best.error:
-            now, ahead = curve(t[-3:], fitted).mean(), curve(np.array([epoch]), fitted)
+            now, ahead = (
+                curve(t[-SMOOTHED:], fitted).mean(),
+                curve(np.array([epoch]), fitted),
+            )
             fall = max(0.0, float(now - ahead[0]))
             best = Prediction(max(level - fall, low), error, form)
     return best
@@ -169,13 +181,16 @@ def check_smooth(name: str, losses: Sequence[float]) -> None:
 
 
 def rank(
-    variants: Sequence[Variant], wall_seconds: float, longest: int | None = None
+    variants: Sequence[Variant],
+    wall_seconds: float | None = None,
+    longest: int | None = None,
 ) -> list[Ranked]:
     """Rank variants by the loss that they reach within a wall time.
 
     Args:
         variants: What each one showed. A loss that is not finite puts it last.
-        wall_seconds: Time from the start of a training, the race included.
+        wall_seconds: Time from the start of a training, the race included; None: as
+            long as each one takes to its end.
         longest: Epochs after which a training ends anyway.
 
     Returns:
@@ -183,33 +198,85 @@ def rank(
 
     Raises:
         TuningError: No or only one variant, a wall time that is not above 0 or too
-            short for an epoch, a name twice, or a curve that is short or noisy.
+            short for an epoch, neither a wall time nor a longest, a name twice, every
+            variant diverged, or a curve that is short or noisy.
     """
-    check_positive("wall_seconds", wall_seconds)
+    if wall_seconds is not None:
+        check_positive("wall_seconds", wall_seconds)
+    _check_field(variants)
+    return _best_first([_ranked(v, wall_seconds, longest) for v in variants])
+
+
+def rank_by_last(variants: Sequence[Variant], *, same_time: bool) -> list[Ranked]:
+    """Rank variants by what they have shown, where no curve can be continued.
+
+    That is the mean of the last `SMOOTHED` losses, or with `same_time` of the last
+    ones that every variant had in the time of the shortest race, so that a slow one
+    gets no more time than the others.
+
+    Args:
+        variants: What each one showed. A loss that is not finite puts it last.
+        same_time: Whether variants are compared at the same time, not at their ends.
+
+    Returns:
+        The best first; on a tie the order given. The form of each is ``last``.
+
+    Raises:
+        TuningError: No or only one variant, a name twice, or every variant diverged.
+    """
+    _check_field(variants)
+    shown = [len(v.losses) * v.seconds for v in variants if not v.diverged]
+    ranked = []
+    for variant in variants:
+        if variant.diverged:
+            ranked.append(Ranked(variant.name, len(variant.losses), None))
+            continue
+        epochs = len(variant.losses)
+        if same_time:
+            epochs = max(1, int(min(shown) / variant.seconds * (1 + 1e-12)))
+        seen = np.asarray(variant.losses[:epochs][-SMOOTHED:], float)
+        found = Prediction(float(seen.mean()), float(seen.std()), "last")
+        ranked.append(Ranked(variant.name, min(epochs, len(variant.losses)), found))
+    return _best_first(ranked)
+
+
+def _check_field(variants: Sequence[Variant]) -> None:
     if len(variants) < 2:
         raise TuningError(f"a race needs two variants or more, but got {len(variants)}")
     names = [variant.name for variant in variants]
     if len(set(names)) < len(names):
         raise TuningError(f"variants must have different names, but got {names}")
-    ranked = [_ranked(variant, wall_seconds, longest) for variant in variants]
-    if all(r.prediction is None for r in ranked):
+    if all(variant.diverged for variant in variants):
         raise TuningError(f"every variant diverged: {names}")
+
+
+def _best_first(ranked: Sequence[Ranked]) -> list[Ranked]:
     return sorted(
         ranked, key=lambda r: r.prediction.value if r.prediction else math.inf
     )
 
 
-def _ranked(variant: Variant, wall_seconds: float, longest: int | None) -> Ranked:
+def _ranked(
+    variant: Variant, wall_seconds: float | None, longest: int | None
+) -> Ranked:
+    if variant.diverged:
+        return Ranked(variant.name, len(variant.losses), None)
     check_positive(f"seconds of variant {variant.name!r}", variant.seconds)
-    epochs = int(wall_seconds / variant.seconds * (1 + 1e-12))
-    if epochs < 1:
+    ends = [end for end in (longest, variant.longest) if end is not None]
+    if wall_seconds is not None:
+        within = int(wall_seconds / variant.seconds * (1 + 1e-12))
+        if within < 1:
+            raise TuningError(
+                f"wall_seconds {wall_seconds:g} is shorter than an epoch of variant "
+                f"{variant.name!r}, {variant.seconds:g} s"
+            )
+        ends.append(within)
+    if not ends:
         raise TuningError(
-            f"wall_seconds {wall_seconds:g} is shorter than an epoch of variant "
-            f"{variant.name!r}, {variant.seconds:g} s"
+            f"variant {variant.name!r} needs an end: give wall_seconds, or longest, "
+            "the epochs of a whole training"
         )
-    epochs = epochs if longest is None else min(epochs, longest)
-    if not all(map(math.isfinite, variant.losses)):
-        return Ranked(variant.name, epochs, None)
+    epochs = min(ends)
     check_smooth(variant.name, variant.losses)
     return Ranked(variant.name, epochs, predict(variant.losses, epochs))
 
