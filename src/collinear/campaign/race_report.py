@@ -97,7 +97,11 @@ def draw_race(choice: Mapping[str, Any], path: Path) -> None:
             ylabel="loss of the race",
         )
         axes.set_xscale("log")
-        axes.set_yscale("log")
+        if all(loss > 0 for row in rows for loss in row["losses"]):
+            axes.set_yscale("log")
+            plain = plt.FormatStrFormatter("%g")
+            axes.yaxis.set_major_formatter(plain)
+            axes.yaxis.set_minor_formatter(plain)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         save(figure, path)
 
