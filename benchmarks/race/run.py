@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-ITERATIONS, EVERY = 600, 6
+ITERATIONS, EVERY = 500, 5
+FALL = 350  # updates until the learning rate falls first
 BASE = {
     "scale": 4,
     "model": {"variant": "dense", "stages": 2, "base": 4, "feat": 8},
     "data": {"source": "builtin"},
     "pretrain": {
         "iterations": ITERATIONS,
-        "minibatch": 8,
+        "minibatch": 4,
         "patch": 16,
         "learning_rate": 1e-3,
         "decay_at": [],
@@ -36,8 +37,8 @@ SETTINGS = {
     "base (rate 1e-3)": {},
     "rate 3e-3": {"learning_rate": 3e-3},
     "rate 1e-2": {"learning_rate": 1e-2},
-    "minibatch 2": {"minibatch": 2},
-    "minibatch 2, rate 3e-4": {"minibatch": 2, "learning_rate": 3e-4},
+    "minibatch 1": {"minibatch": 1},
+    "minibatch 1, rate 3e-4": {"minibatch": 1, "learning_rate": 3e-4},
     "patch 8": {"patch": 8},
     "absolute error": {"loss": "l1"},
     "average of weights": {"ema": 0.98},
@@ -61,8 +62,9 @@ def train_all(path):
     with open(path, "w", newline="") as stream:
         table = csv.writer(stream, delimiter="\t", lineterminator="\n")
         table.writerow(["schedule", "setting", "status", "seconds", "losses"])
-        for schedule, decay in SCHEDULES.items():
-            for name, changes in SETTINGS.items():
+        for name, changes in SETTINGS.items():
+            begun = None
+            for schedule, decay in SCHEDULES.items():
                 mapping = copy.deepcopy(BASE)
                 mapping["pretrain"] |= {"decay_at": decay, "decay_factor": 0.2}
                 mapping["pretrain"] |= changes
@@ -70,14 +72,20 @@ def train_all(path):
                 pairs = load_pairs(list_images(settings).train, 4)
                 task = Task("pretrain", settings, SEED, pairs, "")
                 trainer = Trainer(task, torch.device("cpu"))
+                if begun is not None:  # both are the same until the rate falls
+                    trainer.restore(begun)
                 steps = tuple(range(EVERY, ITERATIONS + 1, EVERY))
-                marks = Marks(steps, trainer, 16)
-                train(
-                    trainer,
-                    save=lambda _: None,
-                    should_stop=lambda: False,
-                    watch=marks.update,
-                )
+                marks = Marks(steps, trainer, 16, minibatches=2)
+                for end in (FALL, ITERATIONS):
+                    train(
+                        trainer,
+                        save=lambda _: None,
+                        should_stop=lambda: False,
+                        watch=marks.update,
+                        until=end,
+                    )
+                    if end == FALL:
+                        begun = copy.deepcopy(trainer.state())
                 found = outcome(trainer, EVERY)
                 losses = " ".join(f"{loss:.5f}" for loss in found["losses"])
                 row = [schedule, name, found["status"], f"{found['seconds']:.4f}"]

@@ -96,9 +96,16 @@ class Marks:
         steps: Updates after which it is measured.
         trainer: The training, before its next update.
         patch: Side of the patches; smaller where an image is.
+        minibatches: How many times eight patches are measured.
     """
 
-    def __init__(self, steps: tuple[int, ...], trainer: Trainer, patch: int) -> None:
+    def __init__(
+        self,
+        steps: tuple[int, ...],
+        trainer: Trainer,
+        patch: int,
+        minibatches: int = _MINIBATCHES,
+    ) -> None:
         self._steps, sizes = steps, trainer.image_sizes
         self._patch = min(patch, *(side for size in sizes for side in size))
         self._patches = [
@@ -111,7 +118,7 @@ class Marks:
                 sizes=sizes,
                 orientations=(0,),
             )
-            for number in range(_MINIBATCHES)
+            for number in range(minibatches)
         ]
         last = trainer.marks[-1][0] if trainer.marks else 0
         # A restart between two marks: the time since the first of them is not known.
