@@ -174,6 +174,8 @@ def main():
     elif arguments.stage == "score":
         score(config, arguments.out, arguments.seed)
     else:
+        if arguments.init:
+            (arguments.out / "init.txt").write_text(f"{arguments.init}\n")
         train(config, arguments.out, arguments.stage, arguments.seed, arguments.stop)
 
 

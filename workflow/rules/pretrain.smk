@@ -2,7 +2,8 @@
 # for that, a race of variants, of which the best goes on.
 #
 # REQUIRED INPUTS: none; Ma's model, where the scores need it
-# OUTPUTS: results/{campaign}/pretrain/{weights.pt,curve.tsv,metrics.json};
+# OUTPUTS: results/{campaign}/pretrain/{weights.pt,curve.tsv,metrics.json}; with
+#          pretrain_axes the same in results/{campaign}/pretrain/{design}/;
 #          results/{campaign}/pretrain/race/{{variant}/race.json,choice.json}
 
 
@@ -53,6 +54,28 @@ rule pretrain:
         metrics="results/{campaign}/pretrain/metrics.json",
     log:
         "results/{campaign}/logs/pretrain.log",
+    retries: 3
+    conda:
+        "../envs/collinear.yaml"
+    threads: campaign.threads
+    resources:
+        gpu=1,
+    params:
+        training=training_digest(campaign),
+    script:
+        "../scripts/pretrain.py"
+
+
+# One for each combination of the values of `pretrain_axes` that a trial needs.
+rule pretrain_design:
+    input:
+        ma_model=get_pretrain_model,
+    output:
+        weights="results/{campaign}/pretrain/{design}/weights.pt",
+        curve="results/{campaign}/pretrain/{design}/curve.tsv",
+        metrics="results/{campaign}/pretrain/{design}/metrics.json",
+    log:
+        "results/{campaign}/logs/pretrain/{design}.log",
     retries: 3
     conda:
         "../envs/collinear.yaml"

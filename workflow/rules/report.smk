@@ -56,6 +56,21 @@ RACE_OUTPUTS = (
 )
 
 
+# Speed against quality, where trials have different networks.
+SPEED_OUTPUTS = (
+    {
+        "speed": report(
+            "results/{campaign}/report/speed_front.svg",
+            category="Result",
+            caption="../report/speed_front.rst",
+        ),
+        "speed_table": "results/{campaign}/report/speed_front.tsv",
+    }
+    if campaign.pretrain_axes
+    else {}
+)
+
+
 rule report:
     input:
         estimate="results/{campaign}/estimate.json",
@@ -67,6 +82,7 @@ rule report:
         **COST_OUTPUTS,
         **STOPPING_OUTPUTS,
         **RACE_OUTPUTS,
+        **SPEED_OUTPUTS,
         history=report(
             "results/{campaign}/report/history.svg",
             category="Search",

@@ -161,6 +161,8 @@ class Campaign:
         prepare: What is measured before the trials.
         stopping: When a trial is stopped as hopeless; None for never.
         pretrain_race: Variants of the pretraining that run first; None: there are none.
+        pretrain_axes: Axes that the pretraining depends on too: each combination of
+            their values that a trial needs has its own (`collinear.campaign.designs`).
     """
 
     name: str
@@ -182,6 +184,7 @@ class Campaign:
     prepare: Prepare = Prepare()
     stopping: Stopping | None = None
     pretrain_race: PretrainRace | None = None
+    pretrain_axes: tuple[str, ...] = ()
 
     def strategy(self, prior: Prior | None = None) -> Strategy:
         """The configured search.
@@ -262,8 +265,10 @@ def load_campaign(
         prepare=Prepare(**config.get("prepare", {})),
         stopping=_stopping(config, application),
         pretrain_race=_pretrain_race(config, application),
+        pretrain_axes=tuple(config.get("pretrain_axes", ())),
     )
     _check_prepare(campaign)
+    _check_pretrain_axes(campaign)
     try:
         strategy = campaign.strategy()  # unknown options are found here, not in a job
     except ValueError as error:
@@ -359,6 +364,30 @@ def _check_prepare(campaign: Campaign) -> None:
                 f"prepare.{name}: needs a command application.{name}, but there is "
                 "none; name one, or set it to false"
             )
+
+
+def _check_pretrain_axes(campaign: Campaign) -> None:
+    """What goes with one pretraining does not go with several."""
+    if not campaign.pretrain_axes:
+        return
+    for name in campaign.pretrain_axes:
+        if name not in campaign.space.names:
+            raise ConfigError(
+                f"pretrain_axes: must be axes of space {list(campaign.space.names)}, "
+                f"but got {name!r}"
+            )
+    several = "but pretrain_axes gives trials different ones"
+    if campaign.pretrain_race is not None:
+        raise ConfigError(f"pretrain_race: races one pretraining, {several}; use one")
+    if campaign.application.init is not None:
+        raise ConfigError(
+            f"application.init: is the start of one pretraining, {several}; remove one"
+        )
+    if campaign.prepare.profile:
+        raise ConfigError(
+            "prepare.profile: measures one network, but with pretrain_axes trials have "
+            "different ones; set it to false"
+        )
 
 
 def _check_values(goal: Goal, application: Application) -> None:

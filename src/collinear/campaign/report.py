@@ -33,6 +33,12 @@ from collinear.campaign.prepare import observed_costs, prepared_notes
 from collinear.campaign.program import ProgramError, expand, thread_environment
 from collinear.campaign.race import DECIDED, race_folder, race_notes
 from collinear.campaign.race_report import draw_race, race_table
+from collinear.campaign.speed_front import (
+    draw_speeds,
+    read_speeds,
+    speed_note,
+    speed_table,
+)
 from collinear.campaign.steering import describe_prior, strategy_of
 from collinear.campaign.steps import journal_of
 from collinear.campaign.stopped import stopping_notes, stopping_table
@@ -107,6 +113,14 @@ class ReportFiles:
     @property
     def race_table(self) -> Path:
         return self.folder / "race.tsv"
+
+    @property
+    def speed_front(self) -> Path:
+        return self.folder / "speed_front.svg"
+
+    @property
+    def speed_table(self) -> Path:
+        return self.folder / "speed_front.tsv"
 
     @property
     def index(self) -> Path:
@@ -310,6 +324,11 @@ def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) ->
         write_text(files.race_table, race_table(choice))
     prepared = [_sentence(note) for note in race_notes(campaign, root)]
     prepared += [*prepared_notes(campaign, root), *stopping_notes(campaign, root)]
+    if campaign.pretrain_axes:
+        speeds, unit = read_speeds(campaign, root)
+        draw_speeds(campaign, speeds, unit, files.speed_front)
+        write_text(files.speed_table, speed_table(campaign, speeds, unit))
+        prepared.append(speed_note(campaign, speeds, unit))
     write_text(files.index, page(campaign, estimate, table, warm, prepared))
 
 
@@ -355,6 +374,14 @@ def page(
     ]
     if campaign.prepare.profile:
         figures.append(("costs.svg", "What trials took against what was predicted."))
+    if campaign.pretrain_axes:
+        figures.append(
+            (
+                "speed_front.svg",
+                "Speed against quality, a colour for each design; open: over a limit. "
+                "The numbers: speed_front.tsv.",
+            )
+        )
     if campaign.pretrain_race is not None:
         figures.append(
             (

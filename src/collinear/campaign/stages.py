@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from collinear.campaign.config import Campaign
+from collinear.campaign.designs import (
+    design_of,
+    design_params,
+    pretrain_folder,
+)
 from collinear.campaign.digests import freeze, scoring_digest, training_digest
 from collinear.campaign.files import publish, read_json, write_json, write_text
 from collinear.campaign.program import ProgramError, Stage, run_stage
@@ -83,17 +88,21 @@ def pretrain_variant(context: Context, name: str) -> None:
     publish(stage.result, folder / RECORD)
 
 
-def pretrain(context: Context) -> None:
-    """Trains the network that every trial starts from.
+def pretrain(context: Context, design: str | None = None) -> None:
+    """Trains the network that every trial, or every one of a design, starts from.
 
     After a race it goes on from the training state of the winner.
+
+    Args:
+        context: Where it runs.
+        design: See `designs.design_of`.
 
     Raises:
         ProgramError: The program failed or diverged: there is nothing to tune.
     """
     campaign = context.campaign
     freeze(campaign, context.root)
-    folder = context.root / "pretrain"
+    folder = pretrain_folder(context.root, design)
     init = campaign.application.init
     raced = campaign.pretrain_race is not None
     stage = Stage(
@@ -101,7 +110,9 @@ def pretrain(context: Context) -> None:
         work=folder / "work",
         product=METRICS,
         config=(
-            adopt_winner(campaign, context.root) if raced else program_input(campaign)
+            adopt_winner(campaign, context.root)
+            if raced
+            else program_input(campaign, design_params(campaign, design))
         ),
         init=Path(init) if init else None,
         seed=training_seed(campaign.seed, 0),
@@ -109,7 +120,8 @@ def pretrain(context: Context) -> None:
         log=context.log,
     )
     metrics = run_stage(stage)
-    if metrics["status"] != Status.DONE:
+    # One design of several may fail: then its trials do.
+    if metrics["status"] != Status.DONE and design is None:
         raise ProgramError(
             f"the pretraining ended as {metrics['status']!r} "
             f"({metrics.get('reason') or 'no reason given'}): every trial starts from "
@@ -132,14 +144,29 @@ def finetune(context: Context, name: TrialName) -> None:
         work=files.work,
         product=METRICS,
         config=program_input(campaign, trial_params(campaign, name)),
-        init=context.root / "pretrain" / WEIGHTS,
+        init=pretrain_folder(context.root, design_of(campaign, name)) / WEIGHTS,
         seed=training_seed(campaign.seed, name.seed),
         threads=campaign.threads,
         log=context.log,
         stop=trial_table(campaign, context.root, name),
     )
-    run_stage(stage, context.attempt)
+    if not _starts_from_nothing(context, name, stage):
+        run_stage(stage, context.attempt)
     _publish_training(stage.work, files.folder)
+
+
+def _starts_from_nothing(context: Context, name: TrialName, stage: Stage) -> bool:
+    """Whether the pretraining of a trial's design diverged; then so did the trial."""
+    design = design_of(context.campaign, name)
+    if design is None or stage.result.exists():
+        return False
+    found = read_json(pretrain_folder(context.root, design) / METRICS)
+    if found["status"] == Status.DONE:
+        return False
+    why = found.get("reason") or "no reason given"
+    reason = f"the pretraining of design {design} ended as {found['status']} ({why})"
+    write_json(stage.result, {"status": Status.DIVERGED.value, "reason": reason})
+    return True
 
 
 def _publish_training(work: Path, folder: Path) -> None:

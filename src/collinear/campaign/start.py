@@ -96,6 +96,8 @@ def check_input(campaign: Campaign) -> dict[str, Any]:
         if stopping is not None
         else {}
     )
+    if campaign.pretrain_axes:
+        more["pretrain_axes"] = list(campaign.pretrain_axes)
     if campaign.pretrain_race is not None:
         more["race"] = check_part(campaign.pretrain_race, campaign.application.settings)
     return {

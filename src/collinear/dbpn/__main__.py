@@ -20,6 +20,7 @@ from pathlib import Path
 from collinear.dbpn.config import NORMALISATIONS, STAGES, Settings, warnings_of
 from collinear.dbpn.data import IMAGE_ERRORS, list_images
 from collinear.dbpn.request import (
+    check_designs,
     check_race,
     check_stopping,
     read_race,
@@ -185,6 +186,7 @@ def _check(options: argparse.Namespace) -> int:
     settings = read_request(options.config, _params(options))
     check_model_file(settings.scoring)
     check_stopping(options.config)
+    check_designs(options.config)
     check_race(options.config)
     if options.settings_only:
         sys.stdout.write("ok: settings\n")

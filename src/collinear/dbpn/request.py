@@ -10,7 +10,7 @@ from typing import Any
 
 from collinear.dbpn.config import Settings, StageSettings
 from collinear.dbpn.race_plan import RacePlan, check_variants, read_plan
-from collinear.dbpn.read_settings import load_settings
+from collinear.dbpn.read_settings import MODEL_PARAMS, load_settings
 from collinear.dbpn.scoring import check_wanted
 from collinear.dbpn.section import ConfigError, Section
 from collinear.dbpn.steps import check_steps, score_steps
@@ -94,6 +94,34 @@ def check_stopping(path: Path, images: int | None = None) -> None:
             _check_rungs(plan, settings.finetune, images)
     except TuningError as error:
         raise ConfigError(str(error)) from error
+
+
+def check_designs(path: Path) -> None:
+    """Check that axes that change the network change the pretraining too.
+
+    Args:
+        path: A file as of `read_request`; `axes` and `pretrain_axes` may be in it.
+
+    Raises:
+        ConfigError: A fine-tune would start from another network, or a pretraining
+            would be repeated for nothing.
+    """
+    content = _parsed(path.read_text(encoding="utf-8"), path)
+    if not isinstance(content, dict) or "axes" not in content:
+        return
+    raised = content.get("pretrain_axes") or ()
+    for name in content["axes"]:
+        if name in MODEL_PARAMS and name not in raised:
+            raise ConfigError(
+                f"space.{name}: changes the network, so each of its values needs a "
+                f"pretraining; write pretrain_axes: [{name}]"
+            )
+    for name in raised:
+        if name not in MODEL_PARAMS:
+            raise ConfigError(
+                f"pretrain_axes: must be some of {', '.join(MODEL_PARAMS)}, because "
+                f"nothing else of a trial changes the pretraining, but got {name!r}"
+            )
 
 
 def check_race(path: Path, images: int | None = None) -> list[Settings]:
@@ -192,6 +220,7 @@ def _settings_of(content: Any) -> Settings:
     settings, scoring = top.take("settings"), top.take("scoring", {})
     params, axes = top.take("params", {}), Section(top.take("axes", {}), "axes")
     top.take("stopping")  # see `check_stopping`
+    top.take("pretrain_axes")  # see `check_designs`
     top.take("race")  # see `check_race` and `read_race`
     wanted = top.strict_list("wanted", [])
     top.finish()
