@@ -128,35 +128,29 @@ def judge(curves, share, wall):
         }
         for name in names
     }
-    choice = choose(PretrainRace({n: {} for n in names}, {"epochs": 1}, wall), records)
     ends = {
         name: min(marks, int(wall / curves[name][2])) if wall else marks
         for name in names
     }
     true = {name: truth(curves[name][1], ends[name]) for name in names}
-    promised = {row["name"]: row["value"] for row in choice["ranking"]}
-    last = {name: truth(curves[name][1], min(count, ends[name])) for name in names}
     best = min(true, key=true.get)
-    plain = min(last, key=last.get)
-
-    def agreement(values):
-        return spearmanr([true[n] for n in names], [values[n] for n in names]).statistic
-
-    error = statistics.fmean(abs(promised[n] - true[n]) for n in names)
-    return {
-        "judged by": choice["by"],
-        "best at the end": best,
-        "race": choice["winner"],
-        "race_loses": true[choice["winner"]] - true[best],
-        "last_value": plain,
-        "last_value_loses": true[plain] - true[best],
-        "spread": max(true.values()) - true[best],
-        "race_spearman": agreement(promised),
-        "last_value_spearman": agreement(last),
-        "race_error": error,
-        "last_value_error": statistics.fmean(abs(last[n] - true[n]) for n in names),
-        "within_errors": "within the errors" in choice["why"],
-    }
+    row = {"best": best, "spread": max(true.values()) - true[best]}
+    for rank_by in ("tested", "prediction", "last"):
+        race = PretrainRace({n: {} for n in names}, {"epochs": 1}, wall, rank_by)
+        choice = choose(race, records)
+        value = {place["name"]: place["value"] for place in choice["ranking"]}
+        agree = spearmanr([true[n] for n in names], [value[n] for n in names])
+        if rank_by == "tested":
+            row["tested uses"] = choice["by"]
+        row |= {
+            rank_by: choice["winner"],
+            f"{rank_by} loses": true[choice["winner"]] - true[best],
+            f"{rank_by} spearman": agree.statistic,
+            f"{rank_by} error": statistics.fmean(
+                abs(value[n] - true[n]) for n in names
+            ),
+        }
+    return row
 
 
 def rank_all(folder):

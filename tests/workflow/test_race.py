@@ -25,7 +25,8 @@ def raced(config):
     command = application["finetune"][:-1]
     application["pretrain_variant"] = [*command, "variant"]
     application["settings"]["variant"] = {"level": 1.0, "pace": 3.0}
-    config["pretrain_race"] = {"variants": VARIANTS, "epochs": 12}
+    race = {"variants": VARIANTS, "epochs": 12, "rank_by": "prediction"}
+    config["pretrain_race"] = race
     return config | {"batch": 2, "max_trials": 2}
 
 

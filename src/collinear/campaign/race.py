@@ -131,17 +131,16 @@ def choose(
             f"failed: {told}. Start a campaign under another name with other variants, "
             "such as lower learning rates"
         )
-    obstacles = _obstacles(variants, race.wall_seconds)
-    if obstacles:
-        ranked = rank_by_last(variants, same_time=race.wall_seconds is not None)
-    else:
-        ranked = rank(variants, race.wall_seconds)
+    last = rank_by_last(variants, same_time=race.wall_seconds is not None)
+    obstacles = _obstacles(race, variants)
+    ranked = last if obstacles else rank(variants, race.wall_seconds)
     return {
         "status": Status.DONE.value,
         "winner": ranked[0].name,
         "by": "last" if obstacles else "prediction",
         "why": _why(race, ranked, records, obstacles),
         "wall_seconds": race.wall_seconds,
+        "by_last": [place.name for place in last],
         "ranking": [_row(race, place, records[place.name]) for place in ranked],
     }
 
@@ -150,7 +149,25 @@ def _ran(record: Mapping[str, Any]) -> bool:
     return bool(record["status"] == Status.DONE)
 
 
-def _obstacles(variants: Sequence[Variant], wall_seconds: float | None) -> list[str]:
+def _obstacles(race: PretrainRace, variants: Sequence[Variant]) -> list[str]:
+    """Why variants are not ranked by their predicted ends; empty where they are."""
+    if race.rank_by == "last":
+        return ["rank_by is last"]
+    found = _uncontinued(variants, race.wall_seconds)
+    if found or race.rank_by == "prediction":
+        return found
+    from collinear.training.race import continues_well
+
+    alone = sum(not variant.diverged for variant in variants) == 1
+    if alone or continues_well(variants, same_time=race.wall_seconds is not None):
+        return []
+    return [
+        "the first half of the race did not predict the order at its end better than "
+        "last losses did"
+    ]
+
+
+def _uncontinued(variants: Sequence[Variant], wall_seconds: float | None) -> list[str]:
     """Why curves cannot be continued; empty where they can."""
     from collinear.training.race import LEAST_EPOCHS, MOST_NOISE, noise_share
 
@@ -190,9 +207,8 @@ def _why(
     value = f"{best.prediction.value:.4g}"
     if obstacles:
         words = (
-            f"No curve was continued ({'; '.join(obstacles)}), so variants are ranked "
-            f"by the mean of their last losses: {best.name} had {value} after "
-            f"{at:.4g} epochs"
+            f"Ranked by the mean of the last losses, not by predicted ends "
+            f"({'; '.join(obstacles)}): {best.name} had {value} after {at:.4g} epochs"
         )
     else:
         words = f"{best.name} is predicted to have {value} after {at:.4g} epochs"

@@ -26,11 +26,14 @@ class PretrainRace:
         length: ``{"epochs": n}`` or ``{"iterations": n}``: how long each runs.
         wall_seconds: Time of a whole pretraining at which they are compared; None: each
             at its own end.
+        rank_by: "prediction"; "last", the last losses of the race; or "tested", the
+            prediction if it ranks the race's own second half better than these.
     """
 
     variants: Mapping[str, Mapping[str, Any]]
     length: Mapping[str, float]
     wall_seconds: float | None = None
+    rank_by: str = "tested"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -44,6 +47,7 @@ class PretrainRace:
             "order": list(self.names),
             **self.length,
             "wall_seconds": self.wall_seconds,
+            "rank_by": self.rank_by,
         }
 
 
@@ -81,7 +85,10 @@ def read_race(section: Mapping[str, Any], settings: Mapping[str, Any]) -> Pretra
             )
         seen[found] = name
     return PretrainRace(
-        variants, {given[0]: section[given[0]]}, section.get("wall_seconds")
+        variants,
+        {given[0]: section[given[0]]},
+        section.get("wall_seconds"),
+        section.get("rank_by", PretrainRace.rank_by),
     )
 
 

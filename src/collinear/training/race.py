@@ -94,6 +94,11 @@ def predict(losses: Sequence[float], epoch: int) -> Prediction:
     towards the end, and what it still falls is taken off the mean of the last three
     losses. So a prediction never lies above these, nor below 0 for a positive loss.
 
+    It falls by no more than as much for each doubling of the epochs as in the last
+    doubling seen: against the logarithm of time, a curve that has left its start gets
+    flatter. One that is still at its start bends the other way, and a form fitted to
+    that would fall without end.
+
     Args:
         losses: After epochs 1, 2, ...
         epoch: The epoch to predict.
@@ -137,8 +142,16 @@ def predict(losses: Sequence[float], epoch: int) -> Prediction:
                 curve(np.array([epoch]), fitted),
             )
             fall = max(0.0, float(now - ahead[0]))
+            fall = min(fall, _last_doubling(y) * math.log2(epoch / len(y)))
             best = Prediction(max(level - fall, low), error, form)
     return best
+
+
+def _last_doubling(y: _Array) -> float:
+    """How far a curve has fallen since half its length; not below 0."""
+    half, around = len(y) // 2, SMOOTHED // 2
+    before = float(np.mean(y[max(0, half - around - 1) : half + around]))
+    return max(0.0, before - float(np.mean(y[-SMOOTHED:])))
 
 
 def _power(t: _Array, p: _Array) -> _Array:
@@ -225,19 +238,66 @@ def rank_by_last(variants: Sequence[Variant], *, same_time: bool) -> list[Ranked
         TuningError: No or only one variant, a name twice, or every variant diverged.
     """
     _check_field(variants)
-    shown = [len(v.losses) * v.seconds for v in variants if not v.diverged]
+    shown = [variant for variant in variants if not variant.diverged]
+    names = [variant.name for variant in shown]
+    counted = dict(zip(names, _shown_epochs(shown, same_time), strict=True))
     ranked = []
     for variant in variants:
         if variant.diverged:
             ranked.append(Ranked(variant.name, len(variant.losses), None))
             continue
-        epochs = len(variant.losses)
-        if same_time:
-            epochs = max(1, int(min(shown) / variant.seconds * (1 + 1e-12)))
-        seen = np.asarray(variant.losses[:epochs][-SMOOTHED:], float)
-        found = Prediction(float(seen.mean()), float(seen.std()), "last")
-        ranked.append(Ranked(variant.name, min(epochs, len(variant.losses)), found))
+        seen = variant.losses[: counted[variant.name]]
+        noise = float(np.std(seen[-SMOOTHED:]))
+        found = Prediction(_last(seen), noise, "last")
+        ranked.append(Ranked(variant.name, len(seen), found))
     return _best_first(ranked)
+
+
+def continues_well(variants: Sequence[Variant], *, same_time: bool) -> bool:
+    """Test the prediction on the race itself: does it rank better than last values?
+
+    From the first half of each curve, its last value and its prediction both rank the
+    variants as they stand at the end of the race. The prediction must get more pairs
+    right; as many are not enough, because last values are right more often than not
+    (`benchmarks/race`).
+
+    Args:
+        variants: As in `rank`; smooth.
+        same_time: As in `rank_by_last`.
+
+    Returns:
+        Whether it did; False where a half has fewer than `LEAST_EPOCHS` losses.
+    """
+    shown = [variant for variant in variants if not variant.diverged]
+    ends = _shown_epochs(shown, same_time)
+    if len(shown) < 2 or min(ends) < 2 * LEAST_EPOCHS:
+        return False
+    half, continued, end = [], [], []
+    for variant, epochs in zip(shown, ends, strict=True):
+        first = variant.losses[: epochs // 2]
+        half.append(_last(first))
+        continued.append(predict(first, epochs).value)
+        end.append(_last(variant.losses[:epochs]))
+    return _pairs_right(continued, end) > _pairs_right(half, end)
+
+
+def _pairs_right(values: Sequence[float], truth: Sequence[float]) -> int:
+    pairs = [(i, j) for i in range(len(truth)) for j in range(i)]
+    return sum((values[i] - values[j]) * (truth[i] - truth[j]) > 0 for i, j in pairs)
+
+
+def _shown_epochs(variants: Sequence[Variant], same_time: bool) -> list[int]:
+    """Epochs of each variant that count: all, or those in the shortest race's time."""
+    counts = [len(variant.losses) for variant in variants]
+    if not same_time:
+        return counts
+    shortest = min(c * v.seconds for c, v in zip(counts, variants, strict=True))
+    within = [int(shortest / v.seconds * (1 + 1e-12)) for v in variants]
+    return [max(1, min(w, c)) for w, c in zip(within, counts, strict=True)]
+
+
+def _last(losses: Sequence[float]) -> float:
+    return float(np.mean(losses[-SMOOTHED:]))
 
 
 def _check_field(variants: Sequence[Variant]) -> None:

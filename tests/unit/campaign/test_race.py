@@ -48,8 +48,8 @@ def record(level, pace=5.0, count=20, **changes):
 LOST = {"status": "diverged", "reason": "NaN loss", "losses": [3.0]}
 
 
-def race_of(*names, wall=None):
-    return PretrainRace({name: {} for name in names}, {"epochs": 20}, wall)
+def race_of(*names, wall=None, rank_by="tested"):
+    return PretrainRace({name: {} for name in names}, {"epochs": 20}, wall, rank_by)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,7 @@ def race_of(*names, wall=None):
         ({"variants": VARIANTS}, ["either epochs or iterations", "neither"]),
         ({**RACE, "iterations": 5}, ["either epochs or iterations", "both"]),
         ({**RACE, "epochs": 0}, ["pretrain_race.epochs", "greater than 0"]),
+        ({**RACE, "rank_by": "luck"}, ["pretrain_race.rank_by", "'luck'", "tested"]),
         ({**RACE, "wall_second": 5}, ["unknown key 'wall_second'", "'wall_seconds'"]),
         ({**RACE, "variants": {"a": {}, "b/c": {}}}, ["b/c"]),
         ({**RACE, "variants": {"a": {}, "b": 3}}, ["pretrain_race.variants.b"]),
@@ -96,11 +97,12 @@ def test_the_race_is_in_the_digest_only_when_it_is_on(make_raced, tmp_path):
             RACE,
             {**RACE, "epochs": 30},
             {**RACE, "wall_seconds": 60},
+            {**RACE, "rank_by": "last"},
             {**RACE, "variants": {**VARIANTS, "slow": {"pretrain.rate": 0.5}}},
             {**RACE, "variants": dict(reversed(VARIANTS.items()))},
         )
     }
-    assert len(digests | {plain}) == 6
+    assert len(digests | {plain}) == 7
     freeze(make_raced(), tmp_path)
     with pytest.raises(ConfigError, match=r"race\.epochs: 20 -> 30"):
         check_frozen(make_raced({**RACE, "epochs": 30}), tmp_path)
@@ -123,12 +125,12 @@ def test_a_variant_and_the_check_get_whole_settings(make_raced):
 def test_the_best_at_the_end_wins_and_at_a_wall_time_the_fast_one():
     records = {
         "fast": record(1.0, 3.0, seconds=10.0),
-        "slow": record(0.5, 12.0, seconds=60.0),
+        "slow": record(0.5, 8.0, seconds=60.0),
     }
     at_end = choose(race_of("fast", "slow"), records)
     assert (at_end["winner"], at_end["by"]) == ("slow", "prediction")
     assert at_end["ranking"][0]["judged_at"] == 200
-    soon = choose(race_of("fast", "slow", wall=300.0), records)
+    soon = choose(race_of("fast", "slow", wall=300.0, rank_by="prediction"), records)
     assert soon["winner"] == "fast"
     assert [row["judged_at"] for row in soon["ranking"]] == [30, 5]
     assert "300 s after its start" in soon["why"]
@@ -148,8 +150,23 @@ def test_what_cannot_be_continued_is_ranked_by_what_it_showed(changes, wall, sai
     )
     assert (choice["winner"], choice["by"]) == ("a", "last")
     assert said in choice["why"]
-    assert "No curve was continued" in choice["why"]
+    assert "not by predicted ends" in choice["why"]
     assert {row["form"] for row in choice["ranking"]} == {"last"}
+
+
+def test_predictions_count_only_where_they_stand_the_test():
+    """Two that keep their order: nothing speaks for predictions, so last losses do."""
+    apart = {"low": record(0.5, 3.0), "high": record(1.5, 3.0)}
+    tested = choose(race_of("high", "low"), apart)
+    assert (tested["winner"], tested["by"]) == ("low", "last")
+    assert "did not predict the order at its end better" in tested["why"]
+    asked = choose(race_of("high", "low", rank_by="prediction"), apart)
+    assert (asked["winner"], asked["by"]) == ("low", "prediction")
+    # One that overtakes: the first half predicts the end, last losses do not.
+    crossing = {"fast": record(1.0, 3.0), "slow": record(0.5, 8.0)}
+    assert choose(race_of("fast", "slow"), crossing)["by"] == "prediction"
+    plain = choose(race_of("fast", "slow", rank_by="last"), crossing)
+    assert (plain["by"], plain["by_last"]) == ("last", ["slow", "fast"])
 
 
 def test_diverged_and_failed_come_last_and_all_of_them_are_a_failure():
@@ -208,7 +225,9 @@ def test_the_winners_state_moves_over_once(ran):
     (work / "state.pt").write_text("further on")
     assert adopt_winner(campaign, root) == given
     assert (work / "state.pt").read_text() == "further on"
-    assert "the others took 0.0556 GPU hours. fast is" in race_notes(campaign, root)[0]
+    assert (
+        "the others took 0.0556 GPU hours. Ranked by" in race_notes(campaign, root)[0]
+    )
 
 
 def test_a_choice_stands(ran):
@@ -228,10 +247,11 @@ def test_a_lost_state_is_named(ran):
         adopt_winner(campaign, root)
 
 
+@pytest.mark.parametrize("rank_by", ["prediction", "last"])
 @pytest.mark.parametrize("wall", [None, 300.0, 5.0])
-def test_table_and_figure(tmp_path, wall):
+def test_table_and_figure(tmp_path, wall, rank_by):
     records = {"a": record(1.0), "b": record(0.5, 12.0), "c": LOST}
-    choice = choose(race_of("a", "b", "c", wall=wall), records)
+    choice = choose(race_of("a", "b", "c", wall=wall, rank_by=rank_by), records)
     header, *rows = [line.split("\t") for line in race_table(choice).splitlines()]
     assert [row[0] for row in rows] == ["1", "2", "3"]
     assert {len(row) for row in rows} == {len(header)}

@@ -10,6 +10,7 @@ from collinear.training.errors import TuningError
 from collinear.training.race import (
     Variant,
     check_smooth,
+    continues_well,
     noise_share,
     predict,
     rank,
@@ -164,3 +165,25 @@ def test_by_last_value_where_nothing_can_be_continued():
     assert in_time[1].prediction.value == 3.5
     with pytest.raises(TuningError, match="every variant diverged"):
         rank_by_last([lost, Variant("other", (), 1.0)], same_time=True)
+
+
+def test_a_curve_still_at_its_start_falls_no_faster_than_in_its_last_doubling():
+    t = np.arange(1, 21)
+    start = 16.7 - 0.001 * t**2  # bends down, as networks that start as identity do
+    found = predict(start, 100).value
+    last_doubling = start[8:11].mean() - start[-3:].mean()
+    assert found >= start[-3:].mean() - last_doubling * math.log2(5) - 1e-9
+
+
+def test_predictions_are_tested_on_the_race_itself():
+    fast = Variant("fast", tuple(1.0 + 2.0 * np.exp(-T[:20] / 3)), 1.0)
+    slow = Variant("slow", tuple(0.5 + 2.0 * np.exp(-T[:20] / 8)), 1.0)
+    assert continues_well([fast, slow], same_time=False)
+    worse = Variant("worse", tuple(2.0 + 2.0 * np.exp(-T[:20] / 3)), 1.0)
+    assert not continues_well([fast, worse], same_time=False), "last values do as well"
+    lost = Variant("lost", (), 1.0)
+    assert continues_well([fast, slow, lost], same_time=False)
+    assert not continues_well([fast, lost], same_time=False), "there is no order"
+    # In the time of the shortest race the slow one had too few losses for a test.
+    late = Variant("late", slow.losses, 3.0)
+    assert not continues_well([fast, late], same_time=True)
