@@ -176,15 +176,40 @@ def rank_all(folder):
             table.writerow(shown | {"length": f"{row['length']:.0%}"})
 
 
+def draw(folder, path):
+    """The picture of docs/racing.md: six settings after 30 % of their training."""
+    from collinear.campaign.race import choose
+    from collinear.campaign.race_plan import PretrainRace
+    from collinear.campaign.race_report import draw_race
+
+    runs = dict(list(read_curves(folder / "curves.tsv")["constant"].items())[:6])
+    marks = ITERATIONS // EVERY
+    records = {
+        name: {
+            "status": "done",
+            "losses": losses[: round(0.3 * marks)],
+            "seconds": seconds,
+            "interval": 1.0,
+            "longest": marks,
+        }
+        for name, (_, losses, seconds) in runs.items()
+    }
+    race = PretrainRace({name: {} for name in runs}, {"epochs": 1}, None, "prediction")
+    draw_race(choose(race, records), path)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--only-rank", action="store_true", help="curves are there")
+    parser.add_argument("--figure", type=Path, help="draw six of them, a picture file")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if not options.only_rank:
         train_all(options.out / "curves.tsv")
     rank_all(options.out)
+    if options.figure:
+        draw(options.out, options.figure)
 
 
 if __name__ == "__main__":
