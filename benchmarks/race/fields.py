@@ -17,6 +17,7 @@ import numpy as np
 from run import SHARES, read_curves
 
 from collinear.training import race
+from collinear.training.continuation import MOST_NOISE, SMOOTHED, noise_share
 
 FIELDS, FIELD, MOST = 200, 4, 40
 
@@ -41,8 +42,8 @@ def judge(curves, share):
     """Mean loss of each rule over random fields, and how often a test was passed."""
     count, longest = round(share * curves.shape[1]), curves.shape[1]
     seen = [tuple(map(float, curve[:count])) for curve in curves]
-    smooth = [i for i, s in enumerate(seen) if race.noise_share(s) <= race.MOST_NOISE]
-    ends = curves[:, -race.SMOOTHED :].mean(axis=1)
+    smooth = [i for i, s in enumerate(seen) if noise_share(s) <= MOST_NOISE]
+    ends = curves[:, -SMOOTHED:].mean(axis=1)
     spread = float(ends[smooth].std())
     draw = np.random.default_rng(1)
     lost = {"tested": [], "prediction": [], "last": []}

@@ -169,7 +169,7 @@ def _obstacles(race: PretrainRace, variants: Sequence[Variant]) -> list[str]:
 
 def _uncontinued(variants: Sequence[Variant], wall_seconds: float | None) -> list[str]:
     """Why curves cannot be continued; empty where they can."""
-    from collinear.training.race import LEAST_EPOCHS, MOST_NOISE, noise_share
+    from collinear.training.continuation import LEAST_EPOCHS, MOST_NOISE, noise_share
 
     found = []
     for variant in variants:

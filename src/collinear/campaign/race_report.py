@@ -135,7 +135,7 @@ def _draw_variant(
 
 
 def _continued(losses: Sequence[float], end: int) -> tuple[Any, list[float]]:
-    from collinear.training.race import predict
+    from collinear.training.continuation import predict
 
     spread = np.geomspace(len(losses) + 1, end, _POINTS)
     ahead = np.unique(np.round(spread).astype(int))

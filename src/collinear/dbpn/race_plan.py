@@ -17,7 +17,7 @@ from collinear.dbpn.section import ConfigError, Section
 MARKS = 20
 """Least number of measurements of a race that has the updates for it."""
 LEAST_MARKS = 5
-"""Below it no curve can be continued (`collinear.training.race.LEAST_EPOCHS`)."""
+"""Below it no curve can be continued (`training.continuation.LEAST_EPOCHS`)."""
 _KEPT = ("scale", "model", "data", "finetune", "features", "device")
 _FREE = "pretrain, precision, channels_last, compile, abort and save_every"
 

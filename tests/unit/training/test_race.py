@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from collinear.training.continuation import check_smooth, noise_share, predict
 from collinear.training.errors import TuningError
 from collinear.training.race import (
     Variant,
-    check_smooth,
     continues_well,
-    noise_share,
-    predict,
     rank,
     rank_by_last,
     trade_off,
