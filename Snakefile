@@ -27,6 +27,7 @@ include: "workflow/rules/report.smk"
 localrules:
     all,
     ma_model,
+    pretrain_race,
     candidates,
     update,
     close_lane,

@@ -6,12 +6,13 @@ so that whole campaigns run in seconds. Settings: `seconds` (of one training),
 `diverging` of values of the first axis; `broken_at` and `diverging_at` are lists of
 such a value with a training seed. With `epochs` a training has a learning curve, which
 falls to the value that is scored, and honours `--stop`; each epoch takes
-`epoch_seconds` and ends with a saved state.
+`epoch_seconds` and ends with a saved state. `variant` runs part of a pretraining.
 """
 
 import argparse
 import hashlib
 import json
+import math
 import os
 import statistics
 import sys
@@ -76,7 +77,11 @@ def train(config, out, stage, seed, stop):
     if first in wild[0] or here in wild[1]:
         write_json(out / "metrics.json", {"status": "diverged", "reason": "NaN loss"})
         return
-    (out / "weights.pt").write_text(json.dumps(params))
+    state = out / "raced.json"
+    raced = {"raced": json.loads(state.read_text())} if state.exists() else {}
+    if "variant" in settings:
+        raced["variant"] = settings["variant"]
+    (out / "weights.pt").write_text(json.dumps({**params, **raced}))
     done = {"status": "done", "epochs": 1, "seconds": 3000.0}
     if stage == "finetune" and "epochs" in settings:
         done = train_epochs(config, out, seed, stop)
@@ -115,6 +120,31 @@ def tune(config, out):
     write_json(out / "batch.json", {"status": "done", **found})
 
 
+def variant(config, out):
+    """Part of a pretraining: `variant` has a level, a pace, and the seconds it takes.
+
+    Its state is the list of its losses; a pace of 0 diverges, below 0 it is broken.
+    """
+    with open(out / "starts.txt", "a") as stream:
+        stream.write("variant\n")
+    given, state = config["settings"]["variant"], out / "raced.json"
+    if given["pace"] < 0:
+        sys.exit("broken on purpose")
+    if given["pace"] == 0:
+        write_json(out / "race.json", {"status": "diverged", "reason": "NaN loss"})
+        return
+    losses = json.loads(state.read_text()) if state.exists() else []
+    while len(losses) < config["race"]["epochs"]:
+        time.sleep(given.get("wait", 0))
+        jump = given.get("jump", 0) * (-1) ** len(losses)
+        fall = 2 * math.exp(-(len(losses) + 1) / given["pace"])
+        losses.append(given["level"] + jump + fall)
+        write_json(state, losses)
+    record = {"status": "done", "losses": losses, "interval": 1, "longest": 100}
+    record["seconds"] = record["spent_seconds"] = given.get("seconds", 1.0)
+    write_json(out / "race.json", record)
+
+
 def check(config):
     seconds = config["settings"].get("seconds", 0)
     if seconds < 0:
@@ -124,6 +154,7 @@ def check(config):
 def main():
     parser = argparse.ArgumentParser()
     stages = ["pretrain", "finetune", "score", "check", "profile", "tune"]
+    stages.append("variant")
     parser.add_argument("stage", choices=stages)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--init", type=Path)
@@ -138,9 +169,13 @@ def main():
         profile(config, arguments.out)
     elif arguments.stage == "tune":
         tune(config, arguments.out)
+    elif arguments.stage == "variant":
+        variant(config, arguments.out)
     elif arguments.stage == "score":
         score(config, arguments.out, arguments.seed)
     else:
+        if arguments.init:
+            (arguments.out / "init.txt").write_text(f"{arguments.init}\n")
         train(config, arguments.out, arguments.stage, arguments.seed, arguments.stop)
 
 

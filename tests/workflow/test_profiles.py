@@ -47,7 +47,8 @@ def test_search_and_report_never_leave_the_head_node():
     block = re.search(r"localrules:\n((?:    \w+,\n)+)", text).group(1)
     rules = {line.strip(" ,") for line in block.splitlines()}
     searching = {"all", "candidates", "update", "close_lane", "decide", "report"}
-    assert rules == searching | {"ma_model"}  # compute nodes often have no network
+    # Compute nodes often have no network; the choice of a race is a small thing.
+    assert rules == searching | {"ma_model", "pretrain_race"}
 
 
 def profile(name):

@@ -7,6 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from collinear.campaign.config import ConfigError, load_schema
+from collinear.campaign.designs import design_of, pretrain_folder
 from collinear.campaign.digests import TRAIN_RECIPE, scoring_digest, training_digest
 from collinear.campaign.files import read_json
 from collinear.campaign.journal import FINALS, Step
@@ -52,6 +53,8 @@ wildcard_constraints:
     step=r"\d+",
     point=r"\d+(-\d+)*|conventional",
     seed=r"\d+",
+    design=r"\d+(-\d+)*|conventional",
+    variant=r"[A-Za-z0-9][A-Za-z0-9_-]*",
 
 
 def begin():
@@ -82,11 +85,40 @@ def get_pretrain_model(wildcards):
     A model that is added later concerns the scores alone; as a new input it would have
     every training published again.
     """
-    started = ROOT / "pretrain/work/settings.json"
-    if started.exists():
-        asked = read_json(started)["scoring"].get("ma_model") == MA_MODEL
-        return MA_MODEL if asked else []
+    begun = [ROOT / "pretrain/work/settings.json"]
+    begun += sorted((ROOT / "pretrain").glob("*/work/settings.json"))
+    begun += sorted((ROOT / "pretrain/race").glob("*/work/settings.json"))
+    for started in begun:
+        if started.exists():
+            asked = read_json(started)["scoring"].get("ma_model") == MA_MODEL
+            return MA_MODEL if asked else []
     return MA_MODEL if MA_MODEL_INPUT else []
+
+
+def get_variants(wildcards):
+    """What the variants of the pretraining have shown."""
+    race = campaign.pretrain_race
+    return [
+        f"results/{wildcards.campaign}/pretrain/race/{name}/race.json"
+        for name in (race.names if race is not None else ())
+    ]
+
+
+def get_race_choice(wildcards):
+    """The choice that the pretraining waits for, where the campaign races."""
+    if campaign.pretrain_race is None:
+        return []
+    return f"results/{wildcards.campaign}/pretrain/race/choice.json"
+
+
+def get_pretrained(file):
+    """A file of the pretraining that a trial starts from."""
+
+    def get(wildcards):
+        name = TrialName(wildcards.point, int(wildcards.seed))
+        return str(pretrain_folder(ROOT, design_of(campaign, name)) / file)
+
+    return get
 
 
 def get_attempt(wildcards, attempt):
@@ -231,5 +263,5 @@ def get_photograph(wildcards):
 def get_example_weights(wildcards):
     """Weights that the report compares, once the decision has named them."""
     estimate = checkpoints.decide.get(campaign=campaign.name).output[0]
-    weights = example_weights(ROOT, read_json(Path(estimate)))
+    weights = example_weights(campaign, ROOT, read_json(Path(estimate)))
     return [str(path) for path in weights.values()]

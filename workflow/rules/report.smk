@@ -41,6 +41,36 @@ STOPPING_OUTPUTS = (
 )
 
 
+# The race of pretrainings, where the campaign has one.
+RACE_OUTPUTS = (
+    {
+        "race": report(
+            "results/{campaign}/report/race.svg",
+            category="Jobs",
+            caption="../report/race.rst",
+        ),
+        "race_table": "results/{campaign}/report/race.tsv",
+    }
+    if campaign.pretrain_race is not None
+    else {}
+)
+
+
+# Speed against quality, where trials have different networks.
+SPEED_OUTPUTS = (
+    {
+        "speed": report(
+            "results/{campaign}/report/speed_front.svg",
+            category="Result",
+            caption="../report/speed_front.rst",
+        ),
+        "speed_table": "results/{campaign}/report/speed_front.tsv",
+    }
+    if campaign.pretrain_axes
+    else {}
+)
+
+
 rule report:
     input:
         estimate="results/{campaign}/estimate.json",
@@ -51,6 +81,8 @@ rule report:
         **FINALS_OUTPUTS,
         **COST_OUTPUTS,
         **STOPPING_OUTPUTS,
+        **RACE_OUTPUTS,
+        **SPEED_OUTPUTS,
         history=report(
             "results/{campaign}/report/history.svg",
             category="Search",

@@ -1,6 +1,6 @@
 # One trial: fine-tune on one GPU, then score.
 #
-# REQUIRED INPUTS: results/{campaign}/pretrain/weights.pt
+# REQUIRED INPUTS: results/{campaign}/pretrain/weights.pt, or that of the trial's design
 # OUTPUTS: results/{campaign}/trials/{point}/seed{seed}/
 #          {weights.pt,curve.tsv,metrics.json,score.json}
 
@@ -8,10 +8,10 @@
 rule finetune:
     input:
         # A copied or restored pretraining looks newer; its settings are in params.
-        weights=ancient("results/{campaign}/pretrain/weights.pt"),
+        weights=ancient(get_pretrained("weights.pt")),
         # Judged by its content. With nothing but an ancient input, Snakemake 9.27 drops
         # all trainings when a checkpoint ends just as the pretraining does.
-        pretrained="results/{campaign}/pretrain/metrics.json",
+        pretrained=get_pretrained("metrics.json"),
     output:
         weights="results/{campaign}/trials/{point}/seed{seed}/weights.pt",
         curve="results/{campaign}/trials/{point}/seed{seed}/curve.tsv",

@@ -11,7 +11,7 @@ from collinear.campaign.report import illustrate
 def main(config, path_to_estimate, path_to_picture, path_to_log):
     campaign = load_campaign(config)
     root = Path("results") / campaign.name
-    weights = example_weights(root, read_json(Path(path_to_estimate)))
+    weights = example_weights(campaign, root, read_json(Path(path_to_estimate)))
     illustrate(campaign, weights, Path(path_to_picture), Path(path_to_log))
 
 

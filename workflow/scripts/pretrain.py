@@ -1,4 +1,4 @@
-"""Trains the network that every trial starts from."""
+"""Trains the network that every trial, or every one of a design, starts from."""
 
 from pathlib import Path
 
@@ -6,10 +6,13 @@ from collinear.campaign.config import load_campaign
 from collinear.campaign.stages import Context, pretrain
 
 
-def main(config, path_to_log):
+def main(config, design, path_to_log):
     campaign = load_campaign(config)
-    pretrain(Context(campaign, Path("results") / campaign.name, Path(path_to_log)))
+    root = Path("results") / campaign.name
+    pretrain(Context(campaign, root, Path(path_to_log)), design)
 
 
 if __name__ == "__main__":
-    main(snakemake.config, snakemake.log[0])
+    main(
+        snakemake.config, getattr(snakemake.wildcards, "design", None), snakemake.log[0]
+    )

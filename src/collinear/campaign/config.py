@@ -16,6 +16,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from collinear.campaign.race_plan import PretrainRace, read_race
 from collinear.search import (
     Anova,
     Goal,
@@ -61,6 +62,7 @@ class Application:
         scoring: Passed to every command, but part of the scoring digest only.
         profile: Command that measures what trainings cost; None: there is none.
         tune_minibatch: Command that measures minibatch sizes; None: there is none.
+        pretrain_variant: Command of a variant of a race; None: there is none.
     """
 
     pretrain: tuple[str, ...]
@@ -75,6 +77,7 @@ class Application:
     scoring: Mapping[str, Any]
     profile: tuple[str, ...] | None = None
     tune_minibatch: tuple[str, ...] | None = None
+    pretrain_variant: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,9 @@ class Campaign:
         finals: The fresh runs at the end, or None.
         prepare: What is measured before the trials.
         stopping: When a trial is stopped as hopeless; None for never.
+        pretrain_race: Variants of the pretraining that run first; None: there are none.
+        pretrain_axes: Axes that the pretraining depends on too: each combination of
+            their values that a trial needs has its own (`collinear.campaign.designs`).
     """
 
     name: str
@@ -177,6 +183,8 @@ class Campaign:
     finals: Finals | None = None
     prepare: Prepare = Prepare()
     stopping: Stopping | None = None
+    pretrain_race: PretrainRace | None = None
+    pretrain_axes: tuple[str, ...] = ()
 
     def strategy(self, prior: Prior | None = None) -> Strategy:
         """The configured search.
@@ -256,8 +264,11 @@ def load_campaign(
         finals=_finals(config.get("finals", False)),
         prepare=Prepare(**config.get("prepare", {})),
         stopping=_stopping(config, application),
+        pretrain_race=_pretrain_race(config, application),
+        pretrain_axes=tuple(config.get("pretrain_axes", ())),
     )
     _check_prepare(campaign)
+    _check_pretrain_axes(campaign)
     try:
         strategy = campaign.strategy()  # unknown options are found here, not in a job
     except ValueError as error:
@@ -342,6 +353,7 @@ def _application(section: Mapping[str, Any]) -> Application:
         scoring=section.get("scoring", {}),
         profile=command("profile"),
         tune_minibatch=command("tune_minibatch"),
+        pretrain_variant=command("pretrain_variant"),
     )
 
 
@@ -352,6 +364,30 @@ def _check_prepare(campaign: Campaign) -> None:
                 f"prepare.{name}: needs a command application.{name}, but there is "
                 "none; name one, or set it to false"
             )
+
+
+def _check_pretrain_axes(campaign: Campaign) -> None:
+    """What goes with one pretraining does not go with several."""
+    if not campaign.pretrain_axes:
+        return
+    for name in campaign.pretrain_axes:
+        if name not in campaign.space.names:
+            raise ConfigError(
+                f"pretrain_axes: must be axes of space {list(campaign.space.names)}, "
+                f"but got {name!r}"
+            )
+    several = "but pretrain_axes gives trials different ones"
+    if campaign.pretrain_race is not None:
+        raise ConfigError(f"pretrain_race: races one pretraining, {several}; use one")
+    if campaign.application.init is not None:
+        raise ConfigError(
+            f"application.init: is the start of one pretraining, {several}; remove one"
+        )
+    if campaign.prepare.profile:
+        raise ConfigError(
+            "prepare.profile: measures one network, but with pretrain_axes trials have "
+            "different ones; set it to false"
+        )
 
 
 def _check_values(goal: Goal, application: Application) -> None:
@@ -410,6 +446,22 @@ def _stopping(config: Mapping[str, Any], application: Application) -> Stopping |
     except TuningError as error:
         raise ConfigError(str(error)) from error
     return Stopping(plan, value, float(section.get("audit", AUDIT)))
+
+
+def _pretrain_race(
+    config: Mapping[str, Any], application: Application
+) -> PretrainRace | None:
+    if "pretrain_race" not in config:
+        return None
+    if application.pretrain_variant is None:
+        raise ConfigError(
+            "pretrain_race: needs a command application.pretrain_variant, but there is "
+            "none; name one (docs/application.md), or remove pretrain_race"
+        )
+    try:
+        return read_race(config["pretrain_race"], application.settings)
+    except TuningError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _finals(section: bool | Mapping[str, Any]) -> Finals | None:

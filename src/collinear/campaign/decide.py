@@ -12,6 +12,7 @@ from typing import Any
 
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
+from collinear.campaign.designs import design_of, pretrain_folder
 from collinear.campaign.finals_result import Finalist, FinalsEstimate, finals_estimate
 from collinear.campaign.journal import Journal
 from collinear.campaign.stages import WEIGHTS
@@ -19,6 +20,7 @@ from collinear.campaign.status import busy_seconds, count_outcomes
 from collinear.campaign.steering import last_ending
 from collinear.campaign.steps import journal_of, read_named_result
 from collinear.campaign.trials import (
+    TrialName,
     conventional_trial,
     point_name,
     trial_params,
@@ -327,10 +329,23 @@ def _compared(
     return [said, *broken]
 
 
-def example_weights(root: Path, estimate: Mapping[str, Any]) -> dict[str, Path]:
-    """Weights of the networks that the report compares, by label."""
-    weights = {"pretrained": root / "pretrain" / WEIGHTS}
-    for name in ("conventional", "best"):
+def example_weights(
+    campaign: Campaign, root: Path, estimate: Mapping[str, Any]
+) -> dict[str, Path]:
+    """Weights of the networks that the report compares, by label.
+
+    Where trials have different pretrainings, it is that of the best one.
+    """
+    names = ("conventional", "best")
+    shown = [estimate[name]["trial"] for name in names if estimate[name]]
+    pretrained = root / "pretrain" / WEIGHTS
+    if shown:
+        design = design_of(campaign, TrialName(shown[-1].split("/")[0], 1))
+        pretrained = pretrain_folder(root, design) / WEIGHTS
+    elif campaign.pretrain_axes:  # no trial holds: any pretraining
+        pretrained = next(iter(sorted(root.glob(f"pretrain/*/{WEIGHTS}"))), pretrained)
+    weights = {"pretrained": pretrained}
+    for name in names:
         if estimate[name]:
             weights[name] = root / "trials" / estimate[name]["trial"] / WEIGHTS
     return weights

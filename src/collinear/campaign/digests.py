@@ -25,6 +25,15 @@ SCORE_RECIPE = 2
 def frozen_settings(campaign: Campaign) -> dict[str, Any]:
     """The settings that may not change once a campaign has started."""
     application = campaign.application
+    race = campaign.pretrain_race
+    # Only where there is one, so that older campaigns keep their digest.
+    more: dict[str, Any] = (
+        {"race": {**race.recipe(), "command": list(application.pretrain_variant or ())}}
+        if race is not None
+        else {}
+    )
+    if campaign.pretrain_axes:
+        more["pretrain_axes"] = list(campaign.pretrain_axes)
     return {
         "space": {axis.name: list(axis.values) for axis in campaign.space.axes},
         "training": {
@@ -35,6 +44,7 @@ def frozen_settings(campaign: Campaign) -> dict[str, Any]:
             "finetune": list(application.finetune),
             "init": application.init,
             "settings": dict(application.settings),
+            **more,
         },
     }
 

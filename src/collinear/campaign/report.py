@@ -16,7 +16,7 @@ from collinear.campaign.config import Campaign
 from collinear.campaign.cost_figure import draw_costs
 from collinear.campaign.decide import Setting
 from collinear.campaign.figures import history_figure, jobs_figure, tradeoff_figure
-from collinear.campaign.files import write_json, write_text
+from collinear.campaign.files import read_json, write_json, write_text
 from collinear.campaign.finals_report import (
     finals_figure,
     finals_section,
@@ -31,6 +31,14 @@ from collinear.campaign.limit_tables import (
 from collinear.campaign.line_figures import lines_figure
 from collinear.campaign.prepare import observed_costs, prepared_notes
 from collinear.campaign.program import ProgramError, expand, thread_environment
+from collinear.campaign.race import DECIDED, race_folder, race_notes
+from collinear.campaign.race_report import draw_race, race_table
+from collinear.campaign.speed_front import (
+    draw_speeds,
+    read_speeds,
+    speed_note,
+    speed_table,
+)
 from collinear.campaign.steering import describe_prior, strategy_of
 from collinear.campaign.steps import journal_of
 from collinear.campaign.stopped import stopping_notes, stopping_table
@@ -97,6 +105,22 @@ class ReportFiles:
     @property
     def stopping(self) -> Path:
         return self.folder / "stopping.tsv"
+
+    @property
+    def race(self) -> Path:
+        return self.folder / "race.svg"
+
+    @property
+    def race_table(self) -> Path:
+        return self.folder / "race.tsv"
+
+    @property
+    def speed_front(self) -> Path:
+        return self.folder / "speed_front.svg"
+
+    @property
+    def speed_table(self) -> Path:
+        return self.folder / "speed_front.tsv"
 
     @property
     def index(self) -> Path:
@@ -294,8 +318,22 @@ def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) ->
         write_text(files.stopping, stopping_table(campaign, root))
     if campaign.prepare.profile:
         draw_costs(observed_costs(campaign, root), files.costs)
-    prepared = [*prepared_notes(campaign, root), *stopping_notes(campaign, root)]
+    if campaign.pretrain_race is not None:
+        choice = read_json(race_folder(root) / DECIDED)
+        draw_race(choice, files.race)
+        write_text(files.race_table, race_table(choice))
+    prepared = [_sentence(note) for note in race_notes(campaign, root)]
+    prepared += [*prepared_notes(campaign, root), *stopping_notes(campaign, root)]
+    if campaign.pretrain_axes:
+        speeds, unit = read_speeds(campaign, root)
+        draw_speeds(campaign, speeds, unit, files.speed_front)
+        write_text(files.speed_table, speed_table(campaign, speeds, unit))
+        prepared.append(speed_note(campaign, speeds, unit))
     write_text(files.index, page(campaign, estimate, table, warm, prepared))
+
+
+def _sentence(note: str) -> str:
+    return note[:1].upper() + note[1:]
 
 
 def page(
@@ -312,7 +350,7 @@ def page(
         estimate: What it found.
         table: See `result_table`.
         warm: What a warm start took over, in words, or None.
-        prepared: What was measured before the trials, and stopped, in words.
+        prepared: What was raced, measured before the trials, and stopped, in words.
     """
     name = html.escape(campaign.name)
     outcomes = ", ".join(f"{n} {k}" for k, n in estimate["outcomes"].items())
@@ -336,6 +374,23 @@ def page(
     ]
     if campaign.prepare.profile:
         figures.append(("costs.svg", "What trials took against what was predicted."))
+    if campaign.pretrain_axes:
+        figures.append(
+            (
+                "speed_front.svg",
+                "Speed against quality, a colour for each design; open: over a limit. "
+                "The numbers: speed_front.tsv.",
+            )
+        )
+    if campaign.pretrain_race is not None:
+        figures.append(
+            (
+                "race.svg",
+                "The race of pretrainings: what was measured (lines), how it was "
+                "continued (dashed) and where variants were compared (points). The "
+                "numbers: race.tsv.",
+            )
+        )
     if campaign.application.illustrate is not None:
         figures.append(("photograph.png", "One evaluation photograph."))
     shown = "\n".join(

@@ -7,9 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from collinear.campaign.config import Campaign
+from collinear.campaign.designs import (
+    design_of,
+    design_params,
+    pretrain_folder,
+)
 from collinear.campaign.digests import freeze, scoring_digest, training_digest
 from collinear.campaign.files import publish, read_json, write_json, write_text
 from collinear.campaign.program import ProgramError, Stage, run_stage
+from collinear.campaign.race import (
+    RECORD,
+    adopt_winner,
+    check_record,
+    race_folder,
+    variant_input,
+)
 from collinear.campaign.stopped import METRICS, trial_table
 from collinear.campaign.trials import (
     TrialName,
@@ -42,28 +54,74 @@ class Context:
     attempt: int = 1
 
 
-def pretrain(context: Context) -> None:
-    """Trains the network that every trial starts from.
+def pretrain_variant(context: Context, name: str) -> None:
+    """Runs one variant of a race for its while, or finds it finished.
+
+    A diverged or failed variant is an outcome: it comes last.
+
+    Raises:
+        ProgramError: The program failed, or wrote what it must not.
+    """
+    campaign = context.campaign
+    freeze(campaign, context.root)
+    command = campaign.application.pretrain_variant
+    assert command is not None
+    folder = race_folder(context.root) / name
+    init = campaign.application.init
+    stage = Stage(
+        command=command,
+        work=folder / "work",
+        product=RECORD,
+        config=variant_input(campaign, name),
+        init=Path(init) if init else None,
+        seed=training_seed(campaign.seed, 0),
+        threads=campaign.threads,
+        log=context.log,
+    )
+    record = run_stage(stage, context.attempt)
+    try:
+        check_record(record, stage.result)
+    except ProgramError:
+        # Out of the way, so that the next attempt starts the program again.
+        stage.result.replace(stage.result.with_suffix(".refused.json"))
+        raise
+    publish(stage.result, folder / RECORD)
+
+
+def pretrain(context: Context, design: str | None = None) -> None:
+    """Trains the network that every trial, or every one of a design, starts from.
+
+    After a race it goes on from the training state of the winner.
+
+    Args:
+        context: Where it runs.
+        design: See `designs.design_of`.
 
     Raises:
         ProgramError: The program failed or diverged: there is nothing to tune.
     """
     campaign = context.campaign
     freeze(campaign, context.root)
-    folder = context.root / "pretrain"
+    folder = pretrain_folder(context.root, design)
     init = campaign.application.init
+    raced = campaign.pretrain_race is not None
     stage = Stage(
         command=campaign.application.pretrain,
         work=folder / "work",
         product=METRICS,
-        config=program_input(campaign),
+        config=(
+            adopt_winner(campaign, context.root)
+            if raced
+            else program_input(campaign, design_params(campaign, design))
+        ),
         init=Path(init) if init else None,
         seed=training_seed(campaign.seed, 0),
         threads=campaign.threads,
         log=context.log,
     )
     metrics = run_stage(stage)
-    if metrics["status"] != Status.DONE:
+    # One design of several may fail: then its trials do.
+    if metrics["status"] != Status.DONE and design is None:
         raise ProgramError(
             f"the pretraining ended as {metrics['status']!r} "
             f"({metrics.get('reason') or 'no reason given'}): every trial starts from "
@@ -86,14 +144,29 @@ def finetune(context: Context, name: TrialName) -> None:
         work=files.work,
         product=METRICS,
         config=program_input(campaign, trial_params(campaign, name)),
-        init=context.root / "pretrain" / WEIGHTS,
+        init=pretrain_folder(context.root, design_of(campaign, name)) / WEIGHTS,
         seed=training_seed(campaign.seed, name.seed),
         threads=campaign.threads,
         log=context.log,
         stop=trial_table(campaign, context.root, name),
     )
-    run_stage(stage, context.attempt)
+    if not _starts_from_nothing(context, name, stage):
+        run_stage(stage, context.attempt)
     _publish_training(stage.work, files.folder)
+
+
+def _starts_from_nothing(context: Context, name: TrialName, stage: Stage) -> bool:
+    """Whether the pretraining of a trial's design diverged; then so did the trial."""
+    design = design_of(context.campaign, name)
+    if design is None or stage.result.exists():
+        return False
+    found = read_json(pretrain_folder(context.root, design) / METRICS)
+    if found["status"] == Status.DONE:
+        return False
+    why = found.get("reason") or "no reason given"
+    reason = f"the pretraining of design {design} ended as {found['status']} ({why})"
+    write_json(stage.result, {"status": Status.DIVERGED.value, "reason": reason})
+    return True
 
 
 def _publish_training(work: Path, folder: Path) -> None:

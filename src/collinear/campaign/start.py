@@ -16,6 +16,7 @@ from collinear.campaign.config import Campaign, ConfigError, load_campaign
 from collinear.campaign.digests import check_frozen
 from collinear.campaign.files import try_lock
 from collinear.campaign.program import expand, thread_environment
+from collinear.campaign.race_plan import check_part
 from collinear.campaign.steering import read_prior
 from collinear.campaign.trials import program_input
 
@@ -90,11 +91,15 @@ def check_input(campaign: Campaign) -> dict[str, Any]:
     ordered = {name: sorted(values) for name, values in axes.items()}
     wanted = [campaign.goal.objective, *(limit.name for limit in campaign.goal.limits)]
     stopping = campaign.stopping
-    more = (
+    more: dict[str, Any] = (
         {"stopping": {**asdict(stopping.plan), "value": stopping.value}}
         if stopping is not None
         else {}
     )
+    if campaign.pretrain_axes:
+        more["pretrain_axes"] = list(campaign.pretrain_axes)
+    if campaign.pretrain_race is not None:
+        more["race"] = check_part(campaign.pretrain_race, campaign.application.settings)
     return {
         **program_input(campaign, params),
         "axes": ordered,

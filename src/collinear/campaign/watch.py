@@ -11,6 +11,7 @@ from typing import TextIO
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.program import REAL_ATTEMPTS, read_attempts
+from collinear.campaign.race import race_notes
 from collinear.campaign.status import (
     CampaignStatus,
     describe_time,
@@ -66,6 +67,7 @@ def details(status: CampaignStatus, root: Path) -> list[str]:
     open_ones = sum(1 for work in begun if not (work / "metrics.json").exists())
     if open_ones:
         lines.append(f"{open_ones} trainings begun and not ended")
+    lines += race_notes(status.campaign, root)
     lines += stopping_notes(status.campaign, root)
     failures = read_failures(root)
     for failure in failures[:_SHOWN]:

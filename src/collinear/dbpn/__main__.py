@@ -19,7 +19,14 @@ from pathlib import Path
 
 from collinear.dbpn.config import NORMALISATIONS, STAGES, Settings, warnings_of
 from collinear.dbpn.data import IMAGE_ERRORS, list_images
-from collinear.dbpn.request import check_stopping, read_request, tuned_names
+from collinear.dbpn.request import (
+    check_designs,
+    check_race,
+    check_stopping,
+    read_race,
+    read_request,
+    tuned_names,
+)
 from collinear.dbpn.scoring import check_model_file
 from collinear.dbpn.section import ConfigError
 from collinear.quality.ma_model import ModelError
@@ -46,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "profile-update": _profile_update,
         "predict": _predict,
         "tune-minibatch": _tune_minibatch,
+        "pretrain-variant": _pretrain_variant,
     }
     run = commands.get(options.command, _train)
     try:
@@ -106,6 +114,12 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--stop", type=Path, help="table by which a hopeless training ends"
             )
+    command = add("pretrain-variant", "run the first part of a pretraining, for a race")
+    command.add_argument("--init", type=Path, help="weights to start from")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--seed", type=int, default=1)
+    command.add_argument("--epochs", type=float, help="how long, or in the file")
+    command.add_argument("--iterations", type=int, help="likewise")
     command = add("finetune-length", "find out how long to fine-tune one setting")
     command.add_argument("--init", type=Path, required=True)
     command.add_argument("--out", type=Path, required=True)
@@ -172,11 +186,17 @@ def _check(options: argparse.Namespace) -> int:
     settings = read_request(options.config, _params(options))
     check_model_file(settings.scoring)
     check_stopping(options.config)
+    check_designs(options.config)
+    check_race(options.config)
     if options.settings_only:
         sys.stdout.write("ok: settings\n")
         return 0
     images = list_images(settings)
     check_stopping(options.config, len(images.train))
+    largest = max(settings.pretrain.patch, settings.finetune.patch)
+    for variant in check_race(options.config, len(images.train)):
+        if variant.pretrain.patch > largest:
+            list_images(variant)  # the images must hold its patches too
     if options.init is not None:
         from collinear.dbpn.weights import check_architecture, load_weights
 
@@ -218,6 +238,24 @@ def _train(options: argparse.Namespace) -> int:
             should_stop=lambda: bool(received),
             tensorboard=options.tensorboard,
             stop=table,
+        )
+    return 0 if over else EXIT_STOPPED
+
+
+def _pretrain_variant(options: argparse.Namespace) -> int:
+    plan, patch = read_race(options.config, options.epochs, options.iterations)
+    settings = _prepared(options)
+    from collinear.dbpn.race import run_variant
+
+    with _signals_noted() as received:
+        over = run_variant(
+            settings,
+            plan,
+            seed=options.seed,
+            out=options.out,
+            patch=patch,
+            init=options.init,
+            should_stop=lambda: bool(received),
         )
     return 0 if over else EXIT_STOPPED
 

@@ -167,20 +167,20 @@ def open_training(
     return trainer, identity
 
 
-def is_finished(out: Path, identity: Mapping[str, Any]) -> bool:
-    """Return whether the folder holds the results of this training.
+def is_finished(out: Path, identity: Mapping[str, Any], name: str = METRICS) -> bool:
+    """Return whether the folder holds the results of this training in a file `name`.
 
     Raises:
         StateError: It holds the results of another training.
     """
-    path = out / METRICS
+    path = out / name
     if not path.exists():
         return False
     try:
         found = json.loads(path.read_text())["identity"]
     except (ValueError, KeyError, TypeError) as error:
         raise StateError(
-            f"{path}: is not the metrics of a training; remove it"
+            f"{path}: is not the record of a training; remove it"
         ) from error
     check_identity(path, found, identity)
     return True

@@ -107,7 +107,8 @@ def _panels(
     panels.append(_scored("bicubic", bicubic, pair))
     for name, path in weights:
         loaded = load_weights(path)
-        check_architecture(loaded, settings.scale, settings.model, path)
+        # Of any shape: a campaign may compare networks.
+        check_architecture(loaded, settings.scale, loaded.model, path)
         panels.append(_scored(name, upscale(loaded.build(), pair.lq, scale), pair))
     panels.append(_scored("original", pair.gt, pair))
     return panels

@@ -41,6 +41,8 @@ TRIAL_PARAMS = (
     "ema",
 )
 """Keys of `finetune` that a trial may set."""
+MODEL_PARAMS = ("stages", "base", "feat")
+"""Keys of `model` that a trial may set; then its pretraining must too."""
 
 POLICIES = ("decay", "stpt")
 _DENSE_HEAD_STRIDE = 16
@@ -57,7 +59,7 @@ def load_settings(
 
     Args:
         mapping: The settings, as YAML or JSON gives them.
-        params: Values of a trial; they replace keys of `finetune`.
+        params: Values of a trial; they replace keys of `finetune` and `model`.
         threads: Threads of the numerics, part of what makes a training reproducible.
         scoring: What changes scores and no training: `evaluation`, `ma_model`,
             `foreign_ma_model`, `cache`.
@@ -74,7 +76,7 @@ def load_settings(
     score = Section({} if scoring is None else scoring, "scoring")
     settings = Settings(
         scale=int(scale),
-        model=_read_model(top.section("model")),
+        model=_read_model(_with_model_params(top.section("model"), params or {})),
         data=read_data(top.section("data"), score),
         pretrain=_read_pretrain(top.section("pretrain")),
         finetune=_read_finetune(_with_params(top.section("finetune"), params or {})),
@@ -228,14 +230,21 @@ def _read_shared(section: Section) -> dict[str, Any]:
 def _with_params(section: Section, params: Mapping[str, Any]) -> Section:
     """Return the section `finetune` with the values of a trial in their places."""
     given = Section(params, "params")
-    for key in TRIAL_PARAMS:
+    for key in (*TRIAL_PARAMS, *MODEL_PARAMS):
         given.take(key)
     given.finish()
+    params = {k: v for k, v in params.items() if k not in MODEL_PARAMS}
     merged = dict(section.values)
     if "epochs" in params or "iterations" in params:
         merged.pop("epochs", None)
         merged.pop("iterations", None)
     return Section({**merged, **params}, section.path, overridden=params)
+
+
+def _with_model_params(section: Section, params: Mapping[str, Any]) -> Section:
+    """Return the section `model` with the values of a trial in their places."""
+    chosen = {key: params[key] for key in MODEL_PARAMS if key in params}
+    return Section({**section.values, **chosen}, section.path, overridden=chosen)
 
 
 def _read_features(section: Section) -> FeatureSettings:

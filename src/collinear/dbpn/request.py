@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from collinear.dbpn.config import Settings, StageSettings
-from collinear.dbpn.read_settings import load_settings
+from collinear.dbpn.race_plan import RacePlan, check_variants, read_plan
+from collinear.dbpn.read_settings import MODEL_PARAMS, load_settings
 from collinear.dbpn.scoring import check_wanted
 from collinear.dbpn.section import ConfigError, Section
 from collinear.dbpn.steps import check_steps, score_steps
@@ -95,6 +96,87 @@ def check_stopping(path: Path, images: int | None = None) -> None:
         raise ConfigError(str(error)) from error
 
 
+def check_designs(path: Path) -> None:
+    """Check that axes that change the network change the pretraining too.
+
+    Args:
+        path: A file as of `read_request`; `axes` and `pretrain_axes` may be in it.
+
+    Raises:
+        ConfigError: A fine-tune would start from another network, or a pretraining
+            would be repeated for nothing.
+    """
+    content = _parsed(path.read_text(encoding="utf-8"), path)
+    if not isinstance(content, dict) or "axes" not in content:
+        return
+    raised = content.get("pretrain_axes") or ()
+    for name in content["axes"]:
+        if name in MODEL_PARAMS and name not in raised:
+            raise ConfigError(
+                f"space.{name}: changes the network, so each of its values needs a "
+                f"pretraining; write pretrain_axes: [{name}]"
+            )
+    for name in raised:
+        if name not in MODEL_PARAMS:
+            raise ConfigError(
+                f"pretrain_axes: must be some of {', '.join(MODEL_PARAMS)}, because "
+                f"nothing else of a trial changes the pretraining, but got {name!r}"
+            )
+
+
+def check_race(path: Path, images: int | None = None) -> list[Settings]:
+    """Check the variants of a race of pretrainings, if the file has one.
+
+    Args:
+        path: A file as of `read_request`; `race` in it holds `variants` and `epochs` or
+            `iterations`.
+        images: Number of training images; None: not known, and not all is checked.
+
+    Returns:
+        The settings of the variants; none without a race.
+
+    Raises:
+        ConfigError: A variant breaks a rule; the message names it.
+    """
+    content = _parsed(path.read_text(encoding="utf-8"), path)
+    race = content.get("race") if isinstance(content, dict) else None
+    if isinstance(race, Mapping) and "variants" in race:
+        return check_variants(content, images)
+    return []
+
+
+def read_race(
+    path: Path, epochs: float | None = None, iterations: int | None = None
+) -> tuple[RacePlan, int]:
+    """Read what a variant of a race is to do.
+
+    Args:
+        path: A file as of `read_request`; `race` in it may hold `epochs` or
+            `iterations`, and `settings`, those that no variant has changed.
+        epochs: In place of the file's; or
+        iterations: likewise.
+
+    Returns:
+        How long it runs, and the side of the patches that are measured.
+
+    Raises:
+        ConfigError: No length is given, or a rule is broken.
+    """
+    content = _parsed(path.read_text(encoding="utf-8"), path)
+    race = {} if "application" in content else content.get("race") or {}
+    section = Section(race, "race")
+    if epochs is not None or iterations is not None:
+        given = {"epochs": epochs, "iterations": iterations}
+        plan = read_plan(Section(given, "pretrain-variant"))
+    else:
+        plan = read_plan(section)
+    settings = read_request(path)
+    if section.has("settings"):
+        scoring = content.get("scoring", {})
+        settings = load_settings(section.take("settings"), scoring=scoring)
+    return plan, settings.pretrain.patch
+
+
 def _check_rungs(plan: StopPlan, stage: StageSettings, images: int | None) -> None:
     if stage.epochs is not None:
         plan.check_length(stage.epochs, "finetune")
@@ -138,6 +220,8 @@ def _settings_of(content: Any) -> Settings:
     settings, scoring = top.take("settings"), top.take("scoring", {})
     params, axes = top.take("params", {}), Section(top.take("axes", {}), "axes")
     top.take("stopping")  # see `check_stopping`
+    top.take("pretrain_axes")  # see `check_designs`
+    top.take("race")  # see `check_race` and `read_race`
     wanted = top.strict_list("wanted", [])
     top.finish()
 

@@ -10,6 +10,7 @@ because its normalisation is over a minibatch.
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ from collinear.dbpn.losses import (
 from collinear.dbpn.minibatch import PatchSource, choose_resident
 from collinear.dbpn.model import DBPN
 from collinear.dbpn.optimizer import Adam
-from collinear.dbpn.patches import plan_patches
+from collinear.dbpn.patches import Patch, plan_patches
 from collinear.dbpn.pixels import normalise, to_levels
 from collinear.dbpn.stpt import RateSearch
 from collinear.dbpn.task import Task
@@ -63,6 +64,8 @@ class Trainer:
         features: None when no term needs them.
         curve: Rows of the learning curve so far.
         scores: (update, value) of the network where a stop table asked for it.
+        marks: (update, loss, seconds since the mark before) of a race
+            (`collinear.dbpn.race`); seconds are None where a restart lies between.
         rate: Learning rate, where it is searched for (`collinear.dbpn.stpt`).
         rates: (update, learning rate) of each search.
         curve_rows: About how many rows the whole training gets.
@@ -76,6 +79,7 @@ class Trainer:
         self.seconds = 0.0
         self.curve: list[list[float | None]] = []
         self.scores: list[tuple[int, float | None]] = []
+        self.marks: list[tuple[int, float, float | None]] = []
         self.rate = task.stage_settings.learning_rate
         self.rates: list[tuple[int, float]] = []
         self.curve_rows = _CURVE_ROWS
@@ -211,6 +215,25 @@ class Trainer:
                 found.append(weighted_sum(terms, stage))
         return float(torch.stack(found).mean())
 
+    @torch.no_grad()
+    def rmse_on(self, patches: Sequence[Patch], patch: int) -> float:
+        """Return the RMSE of the network to keep, in grey levels of RGB.
+
+        Args:
+            patches: Where; the training is left as it is.
+            patch: Their side in low resolution pixels.
+        """
+        lq, gt = self._source.minibatch(patches, patch)
+        with self._autocast():
+            sr = self.result(self._seen(lq))
+        ours, theirs = (to_levels(x, self._normalisation) for x in (sr, self._seen(gt)))
+        return math.sqrt(float((ours - theirs).square().mean()))
+
+    @property
+    def image_sizes(self) -> Sequence[tuple[int, int]]:
+        """Height and width of each low resolution training image."""
+        return self._source.sizes
+
     def epochs(self, step: int) -> float:
         """Return the passes over the training images after some updates."""
         return step * self.task.stage_settings.minibatch / len(self.task.images)
@@ -245,6 +268,7 @@ class Trainer:
             "first_bad": int(self._first_bad),
             "curve": self.curve,
             "scores": [list(score) for score in self.scores],
+            "marks": [list(mark) for mark in self.marks],
             "rate": self.rate,
             "rates": [list(rate) for rate in self.rates],
             "g": self.generator.state_dict(),
@@ -261,6 +285,7 @@ class Trainer:
         self.curve = state["curve"]
         # States of before these keys have none of them.
         self.scores = [(step, value) for step, value in state.get("scores", [])]
+        self.marks = [(step, *rest) for step, *rest in state.get("marks", [])]
         self.rate = state.get("rate", self.rate)
         self.rates = [(step, rate) for step, rate in state.get("rates", [])]
         self._first_bad.fill_(state["first_bad"])
@@ -380,6 +405,7 @@ def train(
     should_stop: Callable[[], bool],
     watch: Callable[[Trainer], None] = lambda _: None,
     hopeless: Callable[[Trainer], bool] = lambda _: False,
+    until: int | None = None,
 ) -> bool:
     """Update until the training is over, has diverged, or is asked to stop.
 
@@ -389,14 +415,17 @@ def train(
         should_stop: Asked after each update.
         watch: Called after each update.
         hopeless: Asked before each update: ends the training.
+        until: Updates after which a part of the training is over, and saved. A search
+            for the learning rate that is under way then is finished first.
 
     Returns:
         Whether the training is over. If not, it has been saved.
     """
+    end = trainer.task.iterations if until is None else until
     clock = _Clock(trainer)
     stpt = trainer.task.stage_settings.stpt
     search = RateSearch(stpt, trainer) if stpt is not None else None
-    while trainer.step < trainer.task.iterations and not hopeless(trainer):
+    while trainer.step < end and not hopeless(trainer):
         searched = search.update(trainer, should_stop) if search else False
         if searched is None:
             clock.update()
@@ -412,13 +441,15 @@ def train(
         saving = trainer.step % trainer.task.settings.save_every == 0
         if (trainer.row_due or saving) and trainer.trouble():
             break
-        stopping = trainer.step < trainer.task.iterations and should_stop()
+        stopping = trainer.step < end and should_stop()
         if saving or stopping:
             clock.update()
             save(trainer)
         if stopping:
             return False
     clock.update()
+    if end < trainer.task.iterations and not trainer.trouble():
+        save(trainer)
     return True
 
 

@@ -5,7 +5,8 @@
 - Micro-batches: `collinear.training.micro_batch` and `division`.
 - Cost of a step before it is run: `collinear.training.counting` and `cost_model`.
 - Learning rates by trying: `stpt` and `stpt_policy`. Variants against each other:
-  `race`. Ending hopeless trainings: `stopping` and `stop_replay`.
+  `race`, on curves that `continuation` continues. Ending hopeless trainings:
+  `stopping` and `stop_replay`.
 
 Nothing here imports Snakemake. Modules that need torch import it themselves; rules,
 fits and divisions need numpy and scipy only.

@@ -76,3 +76,19 @@ def test_rivals_find_the_least_of_a_bowl(load, name):
     else:
         assert 0.5 < optimizer.d < 10  # about the distance to the solution
     assert torch.allclose(x.detach(), torch.ones(2), atol=0.1)
+
+
+@pytest.mark.parametrize("index", [1, 7])
+def test_a_committed_race_follows_from_the_committed_curves(load, index):
+    run = load("race", "run")
+    with open(FOLDER / "race/ranking.tsv") as stream:
+        row = list(csv.DictReader(stream, delimiter="\t"))[index]
+    curves = run.read_curves(FOLDER / "race/curves.tsv")[row["schedule"]]
+    whole = row["judged"] == "each at its end"
+    half = run.ITERATIONS // run.EVERY * curves["base (rate 1e-3)"][2] / 2
+    share = float(row["length"].rstrip("%")) / 100
+    found = run.judge(curves, share, None if whole else half)
+    for name in ("best", "tested uses", "tested", "prediction", "last"):
+        assert found[name] == row[name]
+    for name in ("prediction loses", "last spearman", "prediction error"):
+        assert found[name] == pytest.approx(float(row[name]), abs=1e-3)

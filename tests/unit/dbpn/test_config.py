@@ -206,3 +206,13 @@ def test_paper_settings_are_the_authors():
 def test_later_keys_are_checked_too(tiny, changes, message):
     with pytest.raises(ConfigError, match=message):
         tiny(changes)
+
+
+def test_a_trial_may_set_the_shape_of_the_network(tiny):
+    settings = tiny(params={"stages": 3.0, "feat": 16, "learning_rate": 1e-4})
+    assert (settings.model.stages, settings.model.feat) == (3, 16)
+    assert settings.finetune.learning_rate == 1e-4
+    with pytest.raises(ConfigError, match=r"params\.stages must be at least 2"):
+        tiny(params={"stages": 1})
+    with pytest.raises(ConfigError, match=r"unknown key params\.stage"):
+        tiny(params={"stage": 3})

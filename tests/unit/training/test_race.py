@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from collinear.training.continuation import check_smooth, noise_share, predict
 from collinear.training.errors import TuningError
 from collinear.training.race import (
     Variant,
-    check_smooth,
-    noise_share,
-    predict,
+    continues_well,
     rank,
+    rank_by_last,
     trade_off,
 )
 from collinear.training.snapshot import snapshot
@@ -134,3 +134,54 @@ def test_a_race_of_trainings_continues_the_known_winner_from_its_state():
     torch.nn.init.zeros_(net.weight)
     back()
     assert torch.equal(net.weight, kept)
+
+
+def test_without_a_wall_time_each_is_judged_at_its_own_end():
+    fast, slow = variants()
+    short = Variant("short", slow.losses, 2.0, longest=25)
+    ranked = rank([fast, slow, short], longest=200)
+    assert [(r.name, r.epochs) for r in ranked[:2]] == [("slow", 200), ("short", 25)]
+    with pytest.raises(TuningError, match="variant 'fast' needs an end"):
+        rank(variants())
+
+
+def test_a_variant_without_any_loss_has_diverged():
+    ranked = rank([Variant("dead", (), 1.0), *variants()], 100.0)
+    assert (ranked[-1].name, ranked[-1].prediction) == ("dead", None)
+
+
+def test_by_last_value_where_nothing_can_be_continued():
+    steady = Variant("steady", (5.0, 4.0, 3.0, 2.0), 1.0)
+    slow = Variant("slow", (4.0, 3.0, 2.0, 1.0), 2.0)
+    lost = Variant("lost", (1.0, math.inf), 0.1)
+    at_end = rank_by_last([steady, slow, lost], same_time=False)
+    assert [r.name for r in at_end] == ["slow", "steady", "lost"]
+    assert at_end[0].prediction.value == 2.0  # of 3, 2, 1
+    in_time = rank_by_last([steady, slow, lost], same_time=True)
+    # In the four seconds of the shortest race the slow one had two losses.
+    assert [(r.name, r.epochs) for r in in_time[:2]] == [("steady", 4), ("slow", 2)]
+    assert in_time[1].prediction.value == 3.5
+    with pytest.raises(TuningError, match="every variant diverged"):
+        rank_by_last([lost, Variant("other", (), 1.0)], same_time=True)
+
+
+def test_a_curve_still_at_its_start_falls_no_faster_than_in_its_last_doubling():
+    t = np.arange(1, 21)
+    start = 16.7 - 0.001 * t**2  # bends down, as networks that start as identity do
+    found = predict(start, 100).value
+    last_doubling = start[8:11].mean() - start[-3:].mean()
+    assert found >= start[-3:].mean() - last_doubling * math.log2(5) - 1e-9
+
+
+def test_predictions_are_tested_on_the_race_itself():
+    fast = Variant("fast", tuple(1.0 + 2.0 * np.exp(-T[:20] / 3)), 1.0)
+    slow = Variant("slow", tuple(0.5 + 2.0 * np.exp(-T[:20] / 8)), 1.0)
+    assert continues_well([fast, slow], same_time=False)
+    worse = Variant("worse", tuple(2.0 + 2.0 * np.exp(-T[:20] / 3)), 1.0)
+    assert not continues_well([fast, worse], same_time=False), "last values do as well"
+    lost = Variant("lost", (), 1.0)
+    assert continues_well([fast, slow, lost], same_time=False)
+    assert not continues_well([fast, lost], same_time=False), "there is no order"
+    # In the time of the shortest race the slow one had too few losses for a test.
+    late = Variant("late", slow.losses, 3.0)
+    assert not continues_well([fast, late], same_time=True)
