@@ -81,7 +81,7 @@ def settings(run: Run) -> dict[str, Any]:
             "pretrain": command("pretrain"),
             "finetune": command("finetune"),
             "score": command("score"),
-            "settings": {"seconds": run.seconds, "noise": 0.1},
+            "settings": {"seconds": run.seconds, "pretrain_seconds": 1, "noise": 0.1},
         },
     }
 

@@ -70,6 +70,8 @@ def train(config, out, stage, seed, stop):
         sys.exit("broken on purpose")
     (out / "curve.tsv").write_text("epoch\tloss\n1\t0.5\n")
     seconds = settings.get("seconds", 0)
+    if stage == "pretrain":
+        seconds = settings.get("pretrain_seconds", seconds)
     if stage == "finetune" and len((out / "starts.txt").read_text().split()) == 1:
         seconds = settings.get("first_seconds", seconds)
     time.sleep(seconds)
