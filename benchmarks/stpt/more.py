@@ -1,15 +1,17 @@
 """STPT with other optimisers, and without bounds: python more.py OUT [--seeds N]
 
 The study of run.py, twice more. `OUT/optimizers`: Adam, AdaGrad and LARS, each at three
-fixed rates and with STPT from the middle one. `OUT/bounds`: a perceptron without
-normalisation, which dies of a large rate, candidates scored on 64 images only, so that
-scores are often equal. Of equals the first goes on, which in the document's sets is the
-largest, or, as ours, the one nearest 1; with and without bounds.
+fixed rates and with STPT from the middle one; LARS with two trust coefficients.
+`OUT/bounds`: a perceptron without normalisation, which dies of a large rate, candidates
+scored on 64 images only, so that scores are often equal. Of equals the first goes on,
+which in the document's sets is the largest, or, as ours, the one nearest 1; with and
+without bounds.
 """
 
 import argparse
 import math
 import time
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -29,7 +31,8 @@ from collinear.training.stpt_policy import Stpt
 OPTIMIZERS = {
     "Adam": (torch.optim.Adam, (0.01, 0.003, 0.001)),
     "AdaGrad": (torch.optim.Adagrad, (0.1, 0.03, 0.01)),
-    "LARS": (lambda p, lr: Lars(p, lr, weight_decay=1e-4, trust=0.02), (1.0, 0.3, 0.1)),
+    "LARS, trust 0.2": (partial(Lars, weight_decay=1e-4, trust=0.2), (0.1, 0.03, 0.01)),
+    "LARS, trust 0.02": (partial(Lars, weight_decay=1e-4, trust=0.02), (1.0, 0.3, 0.1)),
 }
 BOUNDS_EPOCHS = 30
 FREE = (1e-12, 1e12)
