@@ -1,28 +1,36 @@
 """Replays stop rules on recorded curves: python run.py OUT.tsv CURVES.npz ...
 
-Each replay shuffles the trainings, draws two thirds of them, runs them in batches, and
-asks how many epochs a rule saves and whether the best training was stopped. The other
-rules are the usual ones: the median rule and successive halving's upper third. The
-curves come twice: as they are, and with noise from epoch to epoch of a tenth of the
-spread of the final values, and a jump of ten times that in one epoch of a hundred,
-somewhat like the score of a GAN.
+Each replay shuffles the trainings, draws three quarters of them, runs them in batches,
+and asks how many epochs a rule saves and whether the best training was stopped. The
+other rules are the usual ones: the median rule and successive halving's upper third.
+
+Curves of `curves.py` come twice: as they are, and with noise from epoch to epoch of a
+tenth of the spread of the final values, and a jump of ten times that in one epoch of a
+hundred, somewhat like the score of a GAN. Those of `dbpn_curves.py` have the noise that
+they have; NIQE is judged, and only trainings that end within the demo's limit on the
+RMSE can be the best, as in its campaign.
 """
 
 import argparse
 import itertools
 import statistics
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from collinear.training.stop_replay import mean_outcome, replay
-from collinear.training.stopping import StopPlan
+from collinear.training.stopping import StopPlan, value_at_rung
 
 BATCH = 13  # the mean batch of the documented campaign
 SHARE = 0.75
+RMSE_LIMIT = 7.1  # config/demo.yaml
 RULES = (
-    ("ours", {}, 0.0),
-    ("ours, audit 10 %", {}, 0.1),
+    ("largest", {"margin": "largest"}, 0.0),
+    ("largest, audit 10 %", {"margin": "largest"}, 0.1),
+    ("near", {"margin": "near"}, 0.0),
+    ("near, audit 10 %", {"margin": "near"}, 0.1),
+    ("near, from 10 on", {"least": 10, "margin": "near"}, 0.0),
     ("quantile, from 4 on", {"least": 4, "margin": "quantile"}, 0.0),
 )
 PLANS = {
@@ -31,6 +39,32 @@ PLANS = {
     "100": (100.0,),
     "25, 50, 100": (25.0, 50.0, 100.0),
 }
+DBPN_PLANS = {  # 20, 40 and 60 % of the training
+    "5": (5.0,),
+    "10": (10.0,),
+    "15": (15.0,),
+    "5, 10": (5.0, 10.0),
+}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Curves (trainings, scores) and whether each training keeps the limits."""
+
+    name: str
+    curves: np.ndarray
+    feasible: np.ndarray
+    plans: dict
+    last: int
+    batches: tuple = ()  # of the campaign, where the order is that of a campaign
+
+    def shuffled(self, n, seed=0):
+        draw = np.random.default_rng(seed)
+        size = round(SHARE * len(self.curves))
+        for _ in range(n):
+            rows = draw.permutation(len(self.curves))[:size]
+            if np.isfinite(self.curves[rows, -1][self.feasible[rows]]).any():
+                yield self.curves[rows], self.feasible[rows]
 
 
 def noisy(curves, seed=0):
@@ -40,13 +74,14 @@ def noisy(curves, seed=0):
     return curves + 0.1 * (high - low) * size * draw.normal(size=curves.shape)
 
 
-def cut(curves, rung, keep, last):
+def cut(curves, feasible, rung, keep, last):
     """Stop all that are not among the `keep` share at a rung, against those before.
 
-    Returns epochs saved, whether the best was lost, regret.
+    Returns epochs saved, the same after the first batch, best lost, regret.
     """
     n, epochs = curves.shape
-    values = np.median(curves[:, int(rung) - 5 : int(rung)], axis=1)
+    scores = curves[:, int(rung) - 5 : int(rung)].tolist()
+    values = np.array([value_at_rung(row) for row in scores], float)  # None: NaN
     finals = np.median(curves[:, -last:], axis=1)
     stopped = np.zeros(n, bool)
     for first in range(BATCH, n, BATCH):
@@ -54,38 +89,83 @@ def cut(curves, rung, keep, last):
         limit = np.nanquantile(seen, keep)
         rows = slice(first, first + BATCH)
         stopped[rows] = values[rows] > limit
-    winner = int(np.nanargmin(finals))
+    could = np.where(feasible, finals, np.nan)
+    winner = int(np.nanargmin(could))
     saved = stopped.sum() * (epochs - rung) / (n * epochs)
-    regret = np.nanmin(finals[~stopped]) - finals[winner]
-    return saved, bool(stopped[winner]), regret
+    left = could[~stopped & np.isfinite(could)]
+    regret = left.min() - finals[winner] if left.size else np.inf
+    return saved, saved * n / (n - BATCH), bool(stopped[winner]), regret
 
 
-def draws(curves, n, seed=0):
-    draw = np.random.default_rng(seed)
-    size = round(SHARE * len(curves))
-    for _ in range(n):
-        yield curves[draw.permutation(len(curves))[:size]]
+def perceptron(path):
+    data = np.load(path)
+    for name, last, noise in itertools.product(
+        ("error", "entropy"), (1, 5), (False, True)
+    ):
+        curves = data[name].astype(float)
+        shown = noisy(curves) if noise else curves
+        label = f"{path.stem} {name}" + (", noise" if noise else "")
+        yield Recorded(label, shown, np.ones(len(curves), bool), PLANS, last)
 
 
-def rows_of(name, curves, repeats, last):
-    for label, rungs in PLANS.items():
-        if rungs[-1] >= curves.shape[1]:
-            continue
-        for rule, options, audit in RULES:
-            plan = StopPlan(rungs, **options)
-            found = [
-                replay(part, plan, batch=BATCH, last=last, audit=audit, seed=at)
-                for at, part in enumerate(draws(curves, repeats))
-            ]
-            yield (name, last, rule, label, *mean_outcome(found), repeats)
-    for label, keep in (("median", 0.5), ("upper third", 1 / 3)):
-        for rung in (25, 50, 100):
-            if rung < curves.shape[1]:
-                found = [cut(part, rung, keep, last) for part in draws(curves, repeats)]
-                means = [
-                    statistics.fmean(map(float, c)) for c in zip(*found, strict=True)
-                ]
-                yield (name, last, label, str(rung), *means, repeats)
+def dbpn(path):
+    """NIQE of D-DBPN: all settings, the tame ones, the demo campaign as it went."""
+    data = np.load(path)
+    niqe, rmse = data["niqe"].astype(float), data["rmse"].astype(float)
+    feasible = rmse[:, -1] <= RMSE_LIMIT
+    told = len(data["step"])
+    tame = data["learning_rate"] <= 1e-3  # above, all are hopeless at once
+    batches = tuple(int(n) for n in np.unique(data["step"], return_counts=True)[1])
+
+    def part(name, rows, last):
+        return Recorded(
+            f"{path.stem} {name}", niqe[rows], feasible[rows], DBPN_PLANS, last
+        )
+
+    for last in (1, 5):
+        yield part("all", np.ones(len(niqe), bool), last)
+        yield part("learning rate <= 1e-3", tame, last)
+    yield Recorded(
+        f"{path.stem} demo's order",
+        niqe[:told],
+        feasible[:told],
+        DBPN_PLANS,
+        1,
+        batches,
+    )
+
+
+def rows_of(shown, repeats):
+    """Rows of the table: the means of a rule's replays."""
+    for (label, rungs), (rule, options, audit) in itertools.product(
+        shown.plans.items(), RULES
+    ):
+        plan = StopPlan(rungs, **options)
+        given = shown.shuffled(repeats)
+        if shown.batches:
+            given = [(shown.curves, shown.feasible)]
+        found = [
+            replay(
+                part,
+                plan,
+                batch=shown.batches or BATCH,
+                last=shown.last,
+                audit=audit,
+                seed=at,
+                feasible=kept,
+            )
+            for at, (part, kept) in enumerate(given)
+        ]
+        yield shown.name, shown.last, rule, label, *mean_outcome(found), len(found)
+    if shown.batches:
+        return
+    singles = [rungs[0] for rungs in shown.plans.values() if len(rungs) == 1]
+    for (label, keep), rung in itertools.product(
+        (("median", 0.5), ("upper third", 1 / 3)), singles
+    ):
+        found = [cut(*p, rung, keep, shown.last) for p in shown.shuffled(repeats)]
+        means = [statistics.fmean(map(float, c)) for c in zip(*found, strict=True)]
+        yield shown.name, shown.last, label, f"{rung:g}", *means, len(found)
 
 
 def main():
@@ -94,23 +174,12 @@ def main():
     parser.add_argument("curves", type=Path, nargs="+")
     parser.add_argument("--repeats", type=int, default=300)
     given = parser.parse_args()
-    header = [
-        "curves",
-        "last",
-        "rule",
-        "rungs",
-        "saved",
-        "best_lost",
-        "regret",
-        "replays",
-    ]
-    lines = ["\t".join(header)]
-    for path, name in itertools.product(given.curves, ("error", "entropy")):
-        curves = np.load(path)[name].astype(float)
-        for last, noise in itertools.product((1, 5), (False, True)):
-            label = f"{path.stem} {name}" + (", noise" if noise else "")
-            shown = noisy(curves) if noise else curves
-            for row in rows_of(label, shown, given.repeats, last):
+    header = "curves last rule rungs saved saved_later best_lost regret replays"
+    lines = ["\t".join(header.split())]
+    for path in given.curves:
+        kind = dbpn if "niqe" in np.load(path).files else perceptron
+        for shown in kind(path):
+            for row in rows_of(shown, given.repeats):
                 cells = [f"{c:.4g}" if isinstance(c, float) else str(c) for c in row]
                 lines.append("\t".join(cells))
     given.out.write_text("\n".join(lines) + "\n")

@@ -75,7 +75,7 @@ def network(seed, width=8):
 class Study:
     """One training; 900 images to learn from, 400 to choose by, 497 to report."""
 
-    def __init__(self, seed, optimizer=None):
+    def __init__(self, seed, optimizer=None, build=network):
         digits = load_digits()
         draw = torch.Generator().manual_seed(100 + seed)
         order = torch.randperm(len(digits.target), generator=draw)
@@ -84,7 +84,7 @@ class Study:
         # A tenth of the labels is wrong, or every method reaches 99 %.
         wrong = torch.rand(900, generator=draw) < 0.1
         self.y[:900][wrong] = torch.randint(0, 10, (int(wrong.sum()),), generator=draw)
-        self.net = network(seed)
+        self.net = build(seed)
         make = optimizer or (lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9))
         self.optimizer = make(self.net.parameters())
         self.draw = torch.Generator().manual_seed(seed)
@@ -235,6 +235,8 @@ def write(out, runs, epochs, candidates):
         "candidates": ("method seed epoch factor rate score chosen", candidates),
     }
     for name, (header, rows) in tables.items():
+        if not rows:
+            continue
         with open(out / f"{name}.tsv", "w", newline="") as stream:
             writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
             writer.writerows([header.split(), *rows])

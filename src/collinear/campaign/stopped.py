@@ -25,7 +25,7 @@ from collinear.campaign.trials import (
     point_name,
     trial_files,
 )
-from collinear.search import Proposal, Status, search_only
+from collinear.search import Goal, Proposal, Result, Status, search_only
 from collinear.training.stop_replay import risk_interval
 from collinear.training.stopping import FinishedCurve, is_audited, make_table
 
@@ -155,7 +155,7 @@ class JudgedTrial:
         audited: Whether it ran on as part of the audit.
         final: Its final value where it ran on, or None.
         incumbent: The final value that it was judged by.
-        lost: Whether that is better than the incumbent.
+        lost: Whether that is better than the incumbent and within the limits.
         hours_saved: GPU hours that its end saved, or None where the program does not
             say of how many epochs.
     """
@@ -222,7 +222,9 @@ def summarise_stopping(campaign: Campaign, root: Path) -> StoppingSummary | None
         record = read_json(metrics)
         seen += bool(record.get("rungs"))
         name = f"{trial.parent.name}/{trial.name}"
-        found = _judged(name, record, read_json(path), trial, seconds.get(name))
+        found = _judged(
+            name, record, read_json(path), trial, seconds.get(name), campaign.goal
+        )
         if found is not None:
             judged.append(found)
     return StoppingSummary(tuple(judged), sum(seconds.values()) / 3600, seen)
@@ -234,6 +236,7 @@ def _judged(
     table: dict[str, Any],
     folder: Path,
     seconds: float | None,
+    goal: Goal,
 ) -> JudgedTrial | None:
     hit = next((r for r in record.get("rungs") or () if r.get("hopeless")), None)
     if hit is None:
@@ -253,8 +256,13 @@ def _judged(
     if stopped or record["status"] != Status.DONE:
         final = None
     sign = 1 if table["lower_is_better"] else -1
+    # One that breaks a limit is never the best, so it could not have been lost.
+    usable = goal.feasible(Result((), 1, Status.DONE, values))
     lost = (
-        final is not None and incumbent is not None and sign * final < sign * incumbent
+        final is not None
+        and incumbent is not None
+        and usable
+        and sign * final < sign * incumbent
     )
     return JudgedTrial(
         trial=name,

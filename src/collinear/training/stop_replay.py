@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +27,19 @@ class Replay:
 
     Attributes:
         saved: Share of all epochs that was not run.
+        saved_later: The same share among the trials that began when some rung had a
+            threshold; NaN without any. It is what a long campaign comes to.
         stopped: Number of trials that were stopped.
         audited: Number of trials that would have been stopped, but were of the audit.
-        audit_lost: Those of them that ended better than the incumbent that they were
-            judged by.
-        best_lost: Whether the best trial was stopped.
-        regret: By how much the best finished trial is worse than the best of all.
+        audit_lost: Those of them that ended feasible and better than the incumbent that
+            they were judged by.
+        best_lost: Whether the best feasible trial was stopped.
+        regret: By how much the best finished feasible trial is worse than the best
+            feasible one of all; infinite without a finished one.
     """
 
     saved: float
+    saved_later: float
     stopped: int
     audited: int
     audit_lost: int
@@ -45,66 +51,91 @@ def replay(
     curves: NDArray[np.float64],
     plan: StopPlan,
     *,
-    batch: int,
+    batch: int | Sequence[int],
     audit: float = 0.0,
     seed: int = 0,
     last: int = 1,
+    feasible: NDArray[np.bool_] | None = None,
 ) -> Replay:
     """Run a campaign over recorded curves.
 
     Trials come in batches, in the order of the rows; the table of a batch is made from
-    the trials that had finished before it.
+    the trials that had finished before it. As in a campaign, the incumbent is the best
+    feasible one, and margins come from all that finished.
 
     Args:
         curves: (trials, epochs), one score an epoch, lower is better; not finite where
             a training diverged. Column 0 is epoch 1.
         plan: Rungs in whole epochs.
-        batch: Trials that run at the same time.
+        batch: Trials that run at the same time: one number, or that of each batch.
         audit: Share that is never stopped.
         seed: Of the choice of the audit.
         last: The final value of a trial is the median of so many last scores.
+        feasible: (trials,) whether a trial keeps the limits at its end; None: all do.
 
     Raises:
-        TuningError: The curves are shorter than the plan, or no curve is finite.
+        TuningError: The curves are shorter than the plan, no feasible curve is finite,
+            or the batches are not the trials.
     """
-    check_count("batch", batch)
     n, epochs = curves.shape
     plan.check_length(epochs, "a curve")
     finals = np.median(curves[:, -last:], axis=1)
-    if not np.isfinite(finals).any():
-        raise TuningError("at least one curve must end in a finite value")
+    kept = np.ones(n, bool) if feasible is None else feasible
+    if not np.isfinite(finals[kept]).any():
+        raise TuningError("at least one feasible curve must end in a finite value")
     columns = [
         np.array(plan.score_epochs(r)).round().astype(int) - 1 for r in plan.rungs
     ]
+    values = [tuple(value_at_rung(row[c].tolist()) for c in columns) for row in curves]
     known: list[FinishedCurve] = []
     run = np.full(n, epochs, float)
+    judged = np.zeros(n, bool)
     audited = audit_lost = 0
-    for first in range(0, n, batch):
-        best = min((c.final for c in known), default=None)
+    best: float | None = None
+    for trials in _batches(n, batch):
         table = make_table(plan, known, value="score", incumbent=best)
-        for trial in range(first, min(first + batch, n)):
-            scores = [curves[trial, c].tolist() for c in columns]
-            hit = next((k for k, s in enumerate(scores) if table.hopeless(k, s)), None)
+        judged[trials] = any(rung.threshold is not None for rung in table.rungs)
+        for trial in trials:
+            here = values[trial]
+            hit = next((k for k, v in enumerate(here) if table.hopeless(k, [v])), None)
             if hit is not None and is_audited(seed, str(trial), audit):
                 audited += 1
-                audit_lost += bool(best is not None and finals[trial] < best)
+                better = best is not None and finals[trial] < best
+                audit_lost += bool(kept[trial] and better)
             elif hit is not None:
                 run[trial] = plan.rungs[hit]
-        for trial in range(first, min(first + batch, n)):
+        for trial in trials:
             if run[trial] == epochs and np.isfinite(finals[trial]):
-                scores = [curves[trial, c].tolist() for c in columns]
-                values = tuple(value_at_rung(s) for s in scores)
-                known.append(FinishedCurve(values, float(finals[trial])))
-    winner = int(np.nanargmin(finals))
-    found = min(c.final for c in known)
+                known.append(FinishedCurve(values[trial], float(finals[trial])))
+                if kept[trial] and (best is None or finals[trial] < best):
+                    best = float(finals[trial])
+    winner = int(np.nanargmin(np.where(kept, finals, np.nan)))
     return Replay(
         saved=float(1 - run.sum() / (n * epochs)),
+        saved_later=float(1 - run[judged].mean() / epochs)
+        if judged.any()
+        else math.nan,
         stopped=int((run < epochs).sum()),
         audited=audited,
         audit_lost=audit_lost,
         best_lost=bool(run[winner] < epochs),
-        regret=float(found - finals[winner]),
+        regret=(math.inf if best is None else best) - float(finals[winner]),
     )
+
+
+def _batches(n: int, batch: int | Sequence[int]) -> list[range]:
+    if isinstance(batch, int):
+        check_count("batch", batch)
+        return [range(first, min(first + batch, n)) for first in range(0, n, batch)]
+    for size in batch:
+        check_count("batch", size)
+    if sum(batch) != n:
+        raise TuningError(
+            f"batch must have the sizes of batches of {n} trials in all, but got "
+            f"{sum(batch)}"
+        )
+    ends = list(accumulate(batch))
+    return [range(end - size, end) for size, end in zip(batch, ends, strict=True)]
 
 
 def risk_interval(lost: int, audited: int, level: float = 0.95) -> tuple[float, float]:
@@ -129,10 +160,15 @@ def risk_interval(lost: int, audited: int, level: float = 0.95) -> tuple[float, 
     return float(low), float(high)
 
 
-def mean_outcome(replays: Sequence[Replay]) -> tuple[float, float, float]:
-    """Means over replays: epochs saved, best lost, regret."""
+def mean_outcome(replays: Sequence[Replay]) -> tuple[float, float, float, float]:
+    """Means over replays: epochs saved, the same later, best lost, regret.
+
+    Replays in which nothing could be judged do not count for the second.
+    """
+    later = [r.saved_later for r in replays if not math.isnan(r.saved_later)]
     return (
         float(np.mean([r.saved for r in replays])),
+        float(np.mean(later)) if later else math.nan,
         float(np.mean([r.best_lost for r in replays])),
         float(np.mean([r.regret for r in replays])),
     )

@@ -5,8 +5,9 @@ that finished trials still made after that rung would leave it behind the incumb
 
     median of its last scores - margin > final value of the incumbent
 
-The margin is the largest later improvement of finished trials. Nothing is extrapolated,
-because a score of a GAN is too noisy for that. A share of the trials, the audit, runs
+The margin is the largest later improvement of finished trials, if asked without those
+that ended far away from the others. Nothing is extrapolated, because a score of a GAN
+is too noisy for that. A share of the trials, the audit, runs
 on whatever the rule says, so that what the rule costs can be measured.
 
 All functions are pure, and a table holds everything that a decision needs: a training
@@ -27,9 +28,10 @@ import numpy as np
 
 from collinear.training.errors import TuningError, check_count, check_positive
 
-MARGINS = ("largest", "quantile")
+MARGINS = ("largest", "quantile", "near")
 _FEW = 20
 _FEW_QUANTILE = 0.95
+_FENCE = 7.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class StopPlan:
             there: too few to know a margin.
         margin: ``largest``, the largest later improvement seen, or ``quantile``, 95 %
             of these improvements below 20 finished trials and then 1 - 1/n, which saves
-            more and loses more where scores are noisy (`benchmarks/stopping`).
+            more and loses more where scores are noisy, or ``near``, the largest of the
+            trials whose final value is no outlier (`near_limit`).
 
     Raises:
         TuningError: Rungs are missing, not above 0 or not ascending, or the scores of a
@@ -216,9 +219,23 @@ def margin_quantile(finished: int, margin: str) -> float:
     >>> margin_quantile(10, "largest")
     1.0
     """
-    if margin == "largest":
+    if margin != "quantile":
         return 1.0
     return _FEW_QUANTILE if finished < _FEW else 1 - 1 / finished
+
+
+def near_limit(finals: Sequence[float]) -> float:
+    """The worst final value that is no outlier; lower is better.
+
+    It is Tukey's outer fence, Q3 + 3 (Q3 - Q1), for values that lie symmetrically, but
+    made of the better half only: up to half of the values may be arbitrarily bad
+    (J. Tukey, "Exploratory Data Analysis", 1977).
+
+    >>> near_limit([1.0, 2.0, 3.0, 400.0, 500.0])
+    10.0
+    """
+    quarter, middle = np.quantile(finals, [0.25, 0.5])
+    return float(middle + _FENCE * (middle - quarter))
 
 
 def make_table(
@@ -248,9 +265,13 @@ def make_table(
     rows = []
     for at, epoch in enumerate(plan.rungs):
         known = [(c.rungs[at], c.final) for c in curves if at < len(c.rungs)]
-        gains = [sign * (v - f) for v, f in known if v is not None and math.isfinite(f)]
+        ends = [(v, f) for v, f in known if v is not None and math.isfinite(f)]
         margin = threshold = None
-        if len(gains) >= plan.least:
+        if len(ends) >= plan.least:
+            if plan.margin == "near":
+                limit = near_limit([sign * f for _, f in ends])
+                ends = [(v, f) for v, f in ends if sign * f <= limit]
+            gains = [sign * (v - f) for v, f in ends]
             share = margin_quantile(len(gains), plan.margin)
             margin = max(0.0, float(np.quantile(gains, share)))
             if incumbent is not None:

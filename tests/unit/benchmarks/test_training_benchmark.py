@@ -10,7 +10,7 @@ import pytest
 import torch
 
 FOLDER = Path(__file__).parents[3] / "benchmarks"
-NAMES = ("run", "curves", "rivals")
+NAMES = ("run", "curves", "rivals", "dbpn_curves", "more", "figures")
 
 
 @pytest.fixture
@@ -29,25 +29,39 @@ def load(monkeypatch):
             sys.modules[name] = module
 
 
-def test_a_committed_row_follows_from_the_committed_curves(load):
-    run = load("stopping", "run")
+def committed(**wanted):
     with open(FOLDER / "stopping/replays.tsv") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
-    row = next(
-        r
-        for r in rows
-        if (r["curves"], r["last"], r["rule"], r["rungs"])
-        == ("constant error, noise", "1", "ours", "50")
-    )
-    curves = np.load(FOLDER / "stopping/constant.npz")["error"].astype(float)
-    plan = run.StopPlan(run.PLANS["50"])
+    return next(r for r in rows if wanted.items() <= r.items())
+
+
+@pytest.mark.parametrize(
+    ("file", "curves", "rungs"),
+    [("constant", "constant error, noise", "50"), ("dbpn", "dbpn all", "10")],
+)
+def test_a_committed_row_follows_from_the_committed_curves(load, file, curves, rungs):
+    run = load("stopping", "run")
+    row = committed(curves=curves, last="1", rule="near", rungs=rungs)
+    path = FOLDER / f"stopping/{file}.npz"
+    kind = run.dbpn if file == "dbpn" else run.perceptron
+    shown = next(r for r in kind(path) if (r.name, r.last) == (curves, 1))
+    plan = run.StopPlan(shown.plans[rungs], margin="near")
     found = [
-        run.replay(part, plan, batch=run.BATCH)
-        for part in run.draws(run.noisy(curves), int(row["replays"]))
+        run.replay(part, plan, batch=run.BATCH, feasible=kept)
+        for part, kept in shown.shuffled(int(row["replays"]))
     ]
-    saved, lost, _ = run.mean_outcome(found)
-    assert f"{saved:.4g}" == row["saved"]
-    assert lost == float(row["best_lost"])
+    means = [f"{mean:.4g}" for mean in run.mean_outcome(found)]
+    assert means == [row[k] for k in ("saved", "saved_later", "best_lost", "regret")]
+
+
+def test_the_curves_of_dbpn_end_where_the_demo_campaign_did(load):
+    curves = load("stopping", "dbpn_curves")
+    data, told = np.load(FOLDER / "stopping/dbpn.npz"), curves.told()
+    assert data["niqe"].shape == data["rmse"].shape == (len(data["niqe"]), 25)
+    for name in curves.VALUES:
+        ends = [float(trial[name]) for trial in told]
+        np.testing.assert_allclose(data[name][: len(told), -1], ends, rtol=1e-6)
+    assert len(set(curves.points(curves.demo(), 100))) == 100
 
 
 def test_curves_are_the_same_again(load):
@@ -92,3 +106,26 @@ def test_a_committed_race_follows_from_the_committed_curves(load, index):
         assert found[name] == row[name]
     for name in ("prediction loses", "last spearman", "prediction error"):
         assert found[name] == pytest.approx(float(row[name]), abs=1e-3)
+
+
+def test_bounds_and_ties_hold_the_rate_that_runs_away_without_them(load):
+    more = load("stpt", "more")
+    rates = {
+        first: [rate for _, rate, _ in more.bounded(first, more.FREE, seed=1)]
+        for first in (True, False)
+    }
+    assert max(rates[True]) > 1e3
+    assert max(rates[False]) < 2
+    held = [rate for _, rate, _ in more.bounded(True, (1e-4, 0.1), seed=1)]
+    assert max(held) <= 0.1
+
+
+def test_a_usual_rule_stops_the_worse_half_after_the_first_batch(load):
+    run = load("stopping", "run")
+    curves = np.repeat(np.arange(26.0)[:, None], 25, axis=1)[::-1].copy()
+    curves[0, :9] = np.nan  # one score is left at the rung
+    found = run.cut(curves, np.ones(26, bool), 10, 0.5, 1)
+    assert found == (0.0, 0.0, False, 0.0)
+    saved, later, lost, _ = run.cut(curves[::-1], np.ones(26, bool), 10, 0.5, 1)
+    assert (saved, later) == pytest.approx((0.5 * 15 / 25, 15 / 25))
+    assert not lost

@@ -39,7 +39,7 @@ def no_conventional(settings):
     settings.pop("conventional")
 
 
-def finish(campaign, root, name, niqe, rungs, status="done"):
+def finish(campaign, root, name, niqe, rungs, status="done", rmse=9.0):
     """What the program and the scoring leave behind for one trial."""
     files = trial_files(root, name)
     write_json(files.work / "stop.json", trial_table(campaign, root, name))
@@ -51,7 +51,7 @@ def finish(campaign, root, name, niqe, rungs, status="done"):
     if status == "stopped":
         metrics["epochs"] = 2
     write_json(files.folder / "metrics.json", metrics)
-    values = {"niqe": niqe, "rmse": 9.0}
+    values = {"niqe": niqe, "rmse": rmse}
     write_json(files.folder / "score.json", {"status": status, "values": values})
     clock = {"started": 0.0, "ended": 3600.0, "exit_code": 0}
     (files.work / "attempts.jsonl").write_text(json.dumps(clock) + "\n")
@@ -156,6 +156,15 @@ def test_the_report_says_what_was_saved_and_what_the_audit_found(first, stopping
     rows = stopping_table(campaign, root).splitlines()
     assert len(rows) == 3
     assert rows[1].split("\t")[:2] == [f"{one.point}/seed1", "stopped"]
+
+
+def test_an_audited_trial_that_breaks_a_limit_was_no_loss(first, stopping):
+    campaign, root = first
+    everyone = stopping(stopping={"audit": 1.0})
+    name, _ = ask(campaign, root, 1)
+    finish(everyone, root, name, 3.0, [(99.0, True), (3.5, False)], rmse=12.6)
+    found = summarise_stopping(campaign, root)
+    assert [(t.final, t.lost) for t in found.audited] == [(3.0, False)]
 
 
 def test_a_program_that_records_no_rungs_is_noticed(first):

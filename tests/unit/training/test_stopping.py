@@ -16,6 +16,7 @@ from collinear.training.stopping import (
     is_audited,
     make_table,
     margin_quantile,
+    near_limit,
     value_at_rung,
 )
 
@@ -46,7 +47,10 @@ def table_of(rows, incumbent=None, **options):
         (((10.0,), 0), "scores must be a whole number"),
         (((10.0,), 2, 0.0), "every must be above 0"),
         (((10.0,), 2, 1.0, 0), "least must be a whole number"),
-        (((10.0,), 2, 1.0, 4, "median"), "margin must be one of largest, quantile"),
+        (
+            ((10.0,), 2, 1.0, 4, "median"),
+            "margin must be one of largest, quantile, near",
+        ),
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused(arguments, said):
@@ -101,6 +105,34 @@ def test_the_quantile_leaves_out_one_of_n_from_twenty_on():
     assert margin_quantile(20, "quantile") == pytest.approx(0.95)
     assert margin_quantile(100, "quantile") == pytest.approx(0.99)
     assert margin_quantile(100, "largest") == 1.0
+
+
+NEAR = StopPlan((10.0, 20.0), scores=3, least=4, margin="near")
+
+
+def test_a_trial_that_ended_far_away_teaches_nothing_about_the_near_ones():
+    rows = [(6.0, 5.0, 4.0), (7.0, 5.0, 4.5), (6.0, 6.0, 5.0), (8.0, 7.0, 5.0)]
+    wild = [(580.0, 400.0, 260.0), (99.0, 90.0, 50.0)]
+    near = make_table(NEAR, finished(rows + wild), value="niqe", incumbent=4.0)
+    # quarters 4.625 and 5, so 5 + 7 * 0.375 = 7.625 is the worst that still counts
+    assert near_limit([4.0, 4.5, 5.0, 5.0, 50.0, 260.0]) == pytest.approx(7.625)
+    assert near.rungs[0].margin == pytest.approx(3.0)
+    assert near.finished == 6
+    assert table_of(rows + wild).rungs[0].margin == pytest.approx(320.0)
+    mirrored = [FinishedCurve((-a, -b), -c) for a, b, c in rows + wild]
+    high = make_table(NEAR, mirrored, value="v", incumbent=-4.0, lower_is_better=False)
+    assert high.rungs[0].threshold == pytest.approx(-near.rungs[0].threshold)
+
+
+@given(CURVES)
+def test_near_is_never_wider_than_largest_and_knows_the_better_half(rows):
+    best = min(r[2] for r in rows)
+    near = make_table(NEAR, finished(rows), value="niqe", incumbent=best)
+    assert near.rungs[0].margin <= table_of(rows).rungs[0].margin
+    middle = np.median([r[2] for r in rows])
+    for first, _, final in rows:
+        if final <= middle:
+            assert near.rungs[0].margin >= first - final - 1e-9
 
 
 @given(CURVES, NUMBERS, st.randoms())
@@ -181,6 +213,36 @@ def test_a_replay_notices_a_late_winner():
     assert found.regret > 0.5
     audited = replay(late, PLAN, batch=6, audit=1.0)
     assert audited.audit_lost == 1
+
+
+def test_only_a_feasible_trial_is_the_incumbent_and_the_best():
+    shown = curves()
+    finals = shown[:, -1]
+    feasible = finals > np.quantile(finals, 0.2)
+    found = replay(shown, PLAN, batch=6, feasible=feasible)
+    assert found.saved < replay(shown, PLAN, batch=6).saved
+    assert not found.best_lost
+    late = curves()
+    late[-1] = 12.0
+    late[-1, 30:] = 0.1
+    kept = np.arange(60) < 59
+    assert not replay(late, PLAN, batch=6, feasible=kept).best_lost
+    audited = replay(late, PLAN, batch=6, audit=1.0, feasible=kept)
+    assert audited.audit_lost == 0
+    with pytest.raises(TuningError, match="at least one feasible curve"):
+        replay(shown, PLAN, batch=6, feasible=np.zeros(60, bool))
+
+
+def test_batches_may_have_sizes_of_their_own():
+    shown = curves()
+    assert replay(shown, PLAN, batch=[6] * 10) == replay(shown, PLAN, batch=6)
+    first = replay(shown, PLAN, batch=[57, 3])
+    assert first.stopped <= 3
+    # a threshold from the second batch on: only its 3 trials could be stopped
+    assert first.saved_later == pytest.approx(first.saved * 60 / 3)
+    assert np.isnan(replay(shown, PLAN, batch=60).saved_later)
+    with pytest.raises(TuningError, match="batches of 60 trials in all, but got 59"):
+        replay(shown, PLAN, batch=[50, 9])
 
 
 def test_a_diverged_curve_teaches_nothing():

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collinear.training.errors import TuningError
+from collinear.training.lars import Lars
 from collinear.training.stpt import (
     ALPHA_STUDY,
     MIDDLE,
@@ -154,14 +155,19 @@ def numbers(problem):
     return torch.cat([p.detach().flatten() for p in problem.net.parameters()])
 
 
-@pytest.mark.parametrize(
+OPTIMIZERS = pytest.mark.parametrize(
     ("optimizer", "options"),
     [
         (torch.optim.SGD, {"momentum": 0.9}),
         (torch.optim.Adam, {}),
         (torch.optim.Adagrad, {}),
+        (Lars, {"weight_decay": 1e-3, "trust": 0.1}),
     ],
+    ids=["SGD", "Adam", "AdaGrad", "LARS"],
 )
+
+
+@OPTIMIZERS
 def test_one_factor_of_one_is_the_plain_training(optimizer, options):
     plain = Problem(optimizer, **options)
     plain.optimizer.param_groups[0]["lr"] = 0.01
@@ -182,14 +188,25 @@ def test_a_better_rate_is_found_and_compounds():
     assert policy.rate == records[-1].rate
 
 
-def test_every_candidate_starts_from_the_same_state():
-    problem, seen = Problem(momentum=0.9), []
+def tensors_of(problem):
+    """Weights, the optimiser's state, and all random states, copied."""
+    states = [problem.optimizer.state[p] for p in problem.net.parameters()]
+    kept = [value for state in states for value in state.values()]
+    rest = [problem.draw.get_state(), torch.get_rng_state()]
+    return copy.deepcopy([numbers(problem), *kept, *rest])
+
+
+def same(ours, theirs):
+    return len(ours) == len(theirs) and all(map(torch.equal, ours, theirs))
+
+
+@OPTIMIZERS
+def test_every_candidate_starts_from_the_same_state(optimizer, options):
+    problem, seen = Problem(optimizer, **options), []
     train = problem.train
 
     def spying(n):
-        momentum = [s.get("momentum_buffer") for s in problem.optimizer.state.values()]
-        rest = (problem.draw.get_state(), torch.get_rng_state())
-        seen.append((numbers(problem), *copy.deepcopy(momentum), *rest))
+        seen.append(tensors_of(problem))
         train(n)
 
     problem.train = spying
@@ -198,17 +215,48 @@ def test_every_candidate_starts_from_the_same_state():
     seen.clear()
     policy.run_epoch()
     assert len(seen) == 4  # three candidates and the rest
-    for state in seen[1:3]:
-        assert all(torch.equal(a, b) for a, b in zip(state, seen[0], strict=True))
+    assert len(seen[0]) > 3  # the optimiser has a state
+    assert same(seen[1], seen[0])
+    assert same(seen[2], seen[0])
+    assert not same(seen[3], seen[0])
 
 
-def test_the_chosen_candidate_goes_on_where_it_was():
-    problem = Problem(momentum=0.9)
+@OPTIMIZERS
+def test_the_chosen_candidate_goes_on_where_it_was(optimizer, options):
+    problem = Problem(optimizer, **options)
     record = problem.policy().run_epoch()
-    alone = Problem(momentum=0.9)
+    alone = Problem(optimizer, **options)
     alone.optimizer.param_groups[0]["lr"] = record.rate
     alone.train(10)
-    assert torch.equal(numbers(problem), numbers(alone))
+    assert same(tensors_of(problem), tensors_of(alone))
+
+
+@OPTIMIZERS
+def test_a_training_from_files_goes_on_bit_for_bit(tmp_path, optimizer, options):
+    whole = Problem(optimizer, **options)
+    policy = whole.policy()
+    for _ in range(2):
+        policy.run_epoch()
+    parts = (whole.net, whole.optimizer, policy)
+    kept = [*(part.state_dict() for part in parts), whole.draw.get_state()]
+    torch.save([*kept, torch.get_rng_state()], tmp_path / "state.pt")
+    for _ in range(2):
+        policy.run_epoch()
+    ends = tensors_of(whole)
+    again = Problem(optimizer, **options)
+    second = again.policy()
+    net, state, rates, drawn, here = torch.load(
+        tmp_path / "state.pt", weights_only=True
+    )
+    again.net.load_state_dict(net)
+    again.optimizer.load_state_dict(state)
+    second.load_state_dict(rates)
+    again.draw.set_state(drawn)
+    torch.set_rng_state(here)
+    for _ in range(2):
+        second.run_epoch()
+    assert same(tensors_of(again), ends)
+    assert second.records == policy.records
 
 
 def test_candidates_that_diverge_are_out_and_the_rate_has_bounds():
