@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from collinear.campaign.config import Campaign, load_campaign
+from collinear.campaign.journal import FINALS
 from collinear.campaign.trials import parse_point, program_input, training_seed
 from collinear.dbpn.commands import run_stage
 from collinear.dbpn.config import Settings
@@ -48,10 +49,11 @@ def demo() -> Campaign:
 
 
 def told() -> list[dict[str, str]]:
-    """The trials of the demo campaign, in the order told."""
+    """The trials of the demo campaign's search, in the order told."""
     path = REPOSITORY / "benchmarks" / "demo" / "trials.tsv"
     with open(path, encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
+        rows = csv.DictReader(stream, delimiter="\t")
+        return [row for row in rows if row["lane"] != FINALS]
 
 
 def points(campaign: Campaign, n: int) -> list[tuple[int, ...]]:
