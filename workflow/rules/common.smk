@@ -13,7 +13,12 @@ from collinear.campaign.files import read_json
 from collinear.campaign.journal import FINALS, Step
 from collinear.campaign.decide import example_weights
 from collinear.campaign.prepare import PRODUCTS, trial_need
-from collinear.campaign.start import check_application, hold_campaign, open_campaign
+from collinear.campaign.start import (
+    check_application,
+    heed_sigterm,
+    hold_campaign,
+    open_campaign,
+)
 from collinear.campaign.steps import candidates_key, first_trials, told_trials
 from collinear.campaign.trials import TrialName, conventional_trial, read_candidates
 from collinear.quality.fetch_model import DOWNLOADED
@@ -63,6 +68,7 @@ def begin():
     # comes while jobs wait for a slot: after some hundred of them the main process is
     # busy with little else. The slots are limit enough.
     workflow.scheduler.job_rate_limiter = None
+    heed_sigterm()
     try:
         hold_campaign(ROOT)
         if not (ROOT / "settings.json").exists():

@@ -23,6 +23,7 @@ from types import FrameType
 from typing import Any
 
 from collinear.campaign.files import locked, read_json, write_json
+from collinear.campaign.slurm_step import watched
 from collinear.search import Status
 
 # Attempts that run the program; one more only records that it failed.
@@ -229,7 +230,8 @@ def _run(arguments: list[str], stage: Stage, descriptor: int) -> int:
         numbers = (signal.SIGTERM, signal.SIGXCPU)
         previous = [signal.signal(n, _forward(process)) for n in numbers]
         try:
-            return process.wait()
+            with watched(process.terminate):
+                return process.wait()
         finally:
             for number, handler in zip(numbers, previous, strict=True):
                 signal.signal(number, handler)

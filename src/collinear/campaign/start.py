@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -134,4 +136,19 @@ def _check_writable(root: Path) -> None:
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigError(
             f"{root}: results cannot be written, no permission to write in {existing}"
+        )
+
+
+def heed_sigterm() -> None:
+    """Has the handler of SIGTERM run in a thread of its own.
+
+    Snakemake's handler takes the lock of its scheduler. When the signal comes while the
+    main thread holds it, that thread waits for itself, and the campaign stands still
+    for ever. A thread that waits for the lock gets it.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if callable(handler):
+        # The bare call: one of `threading` takes locks as well.
+        signal.signal(
+            signal.SIGTERM, lambda *given: _thread.start_new_thread(handler, given)
         )

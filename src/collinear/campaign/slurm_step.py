@@ -1,0 +1,83 @@
+"""Notices that the process by which Slurm holds this job is gone, and ends the job.
+
+On a node each step of a job runs under a `slurmstepd`. When that dies (kill -9, no
+memory left), the training under it lives on, but nobody tells its `srun` that it has
+ended: the job would hold its slot until its time is over. So the training is told to
+save and to end, and the job is cancelled, which Snakemake takes as a failed attempt and
+starts again; it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PROCESSES = Path("/proc")
+PAUSE = 15.0
+"""Seconds between two looks."""
+
+
+def job_number() -> str | None:
+    """Return the number of the Slurm job that this process belongs to, or None."""
+    return os.environ.get("SLURM_JOB_ID")
+
+
+@contextmanager
+def watched(end: Callable[[], None], pause: float = PAUSE) -> Iterator[None]:
+    """Watch this job's `slurmstepd` processes while the block runs.
+
+    Outside of Slurm, or where they cannot be seen, nothing is watched.
+
+    Args:
+        end: Has the training save its state and end; called once, in a thread.
+        pause: Seconds between two looks.
+
+    Yields:
+        While the block runs. Afterwards the job has been cancelled if one was lost.
+    """
+    job = job_number()
+    holders = find_holders(job) if job is not None else ()
+    if job is None or not holders:
+        yield
+        return
+    over, lost = threading.Event(), threading.Event()
+
+    def look() -> None:
+        while not over.wait(pause):
+            if not all(holds(path, job) for path in holders):
+                lost.set()
+                end()
+                return
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        if lost.is_set() or not all(holds(path, job) for path in holders):
+            cancel(job)
+
+
+def find_holders(job: str) -> tuple[Path, ...]:
+    """Return the `cmdline` files of the job's `slurmstepd` processes on this node."""
+    files = PROCESSES.glob("[0-9]*/cmdline")
+    return tuple(sorted(path for path in files if holds(path, job)))
+
+
+def holds(path: Path, job: str) -> bool:
+    """Return whether a `cmdline` file is that of a living `slurmstepd` of the job."""
+    with suppress(OSError):
+        return path.read_bytes().startswith(f"slurmstepd: [{job}.".encode())
+    return False
+
+
+def cancel(job: str) -> None:
+    """Have Slurm end the job; where that fails, its time limit still does."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(["scancel", job], timeout=60, check=False)
