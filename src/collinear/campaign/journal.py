@@ -194,11 +194,15 @@ def results_of(entry: dict[str, Any]) -> tuple[Result, ...]:
     )
 
 
-def _seen_steps(seen: Mapping[str, int] | Sequence[str]) -> Mapping[str, int]:
-    """Told steps of each lane; older journals name every step."""
-    if isinstance(seen, Mapping):
-        return seen
-    return dict(sorted(Counter(name.rpartition("-")[0] for name in seen).items()))
+def _seen_names(seen: Mapping[str, int] | Sequence[str]) -> tuple[str, ...]:
+    """Names of the told steps, by lane; an older journal holds names as they came."""
+    counts = (
+        seen
+        if isinstance(seen, Mapping)
+        else Counter(name.rpartition("-")[0] for name in seen)
+    )
+    pairs = sorted(counts.items())
+    return tuple(Step(lane, step).name for lane, n in pairs for step in range(n))
 
 
 def comparable(journal: Journal) -> list[tuple[Any, ...]]:
@@ -215,7 +219,7 @@ def comparable(journal: Journal) -> list[tuple[Any, ...]]:
         step = Step(entry["lane"], entry["step"])
         told = journal.told(step)
         outcomes = {r.key: r for r in results_of(told)} if told else {}
-        seen = tuple(_seen_steps(entry["seen"]).items())
+        seen = _seen_names(entry["seen"])
         for proposal in proposals_of(entry):
             result = outcomes.get(proposal.key)
             status = result.status.value if result else None
