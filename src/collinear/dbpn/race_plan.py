@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from collinear.dbpn.config import Settings, StageSettings, as_json
-from collinear.dbpn.read_settings import load_settings
+from collinear.dbpn.read_settings import load_settings, read_length
 from collinear.dbpn.section import ConfigError, Section
 
 MARKS = 20
@@ -92,15 +92,8 @@ def read_plan(section: Section) -> RacePlan:
     Raises:
         ConfigError: Both or neither is given, or it is no positive number.
     """
-    epochs, iterations = section.has("epochs"), section.has("iterations")
-    if epochs == iterations:
-        raise ConfigError(
-            f"{section.path} needs either epochs or iterations, "
-            f"but got {'both' if epochs else 'neither'}"
-        )
-    if epochs:
-        return RacePlan(epochs=section.number("epochs", above=0))
-    return RacePlan(iterations=section.integer("iterations"))
+    epochs, iterations = read_length(section)
+    return RacePlan(epochs=epochs, iterations=iterations)
 
 
 def check_variants(content: Mapping[str, Any], images: int | None) -> list[Settings]:

@@ -124,7 +124,12 @@ def _read_scoring(section: Section) -> ScoringSettings:
     return scoring
 
 
-def _read_length(section: Section) -> tuple[float | None, int | None]:
+def read_length(section: Section) -> tuple[float | None, int | None]:
+    """Read `epochs` or `iterations`; the other one is None.
+
+    Raises:
+        ConfigError: Both or neither is given, or it is no positive number.
+    """
     epochs, iterations = section.has("epochs"), section.has("iterations")
     if epochs == iterations:
         raise ConfigError(
@@ -137,7 +142,7 @@ def _read_length(section: Section) -> tuple[float | None, int | None]:
 
 
 def _read_pretrain(section: Section) -> StageSettings:
-    epochs, iterations = _read_length(section)
+    epochs, iterations = read_length(section)
     stage = StageSettings(
         stpt=_read_stpt(section),
         epochs=epochs,
@@ -192,7 +197,7 @@ def _read_stpt(stage: Section) -> StptSettings | None:
 
 
 def _read_finetune(section: Section) -> StageSettings:
-    epochs, iterations = _read_length(section)
+    epochs, iterations = read_length(section)
     discriminator = section.section("discriminator")
     stage = StageSettings(
         epochs=epochs,
