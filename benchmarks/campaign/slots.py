@@ -1,11 +1,13 @@
 """Lanes on a real Slurm: how busy the slots are, and what a trial costs beside itself.
 
     tools/slurm-up.sh   # as root, where there is no cluster: fifty pretended GPUs
-    python benchmarks/campaign/slots.py --seconds 60 240 --out measured/slots.csv
+    python benchmarks/campaign/slots.py --seconds 300 --out measured/slots.csv
 
-One row a run. `busy` is the part of the slots' time between the first and the last
-training that was spent inside the training program; `jobs` tells whether training and
-scoring are two jobs or share one (Snakemake's `groups`).
+One row a run. Lengths of trainings are lognormal around `seconds`. `busy` is the part
+of the slots' time that was spent inside the training program, from the start of the
+first training to the start of the last: later, nothing is left to do. `busy_to_end`
+counts that time too. `jobs` tells whether training and scoring are two
+jobs or share one (Snakemake's `groups`).
 """
 
 from __future__ import annotations
@@ -31,10 +33,12 @@ REPOSITORY = Path(__file__).parents[2]
 STAND_IN = str(REPOSITORY / "tests" / "workflow" / "stand_in.py")
 COLUMNS = (
     "seconds",
+    "cv",
     "slots",
     "trials",
     "jobs",
     "busy",
+    "busy_to_end",
     "idle_per_trial",
     "job_overhead_per_trial",
     "wall",
@@ -48,13 +52,15 @@ class Run:
     """One campaign of the benchmark.
 
     Attributes:
-        seconds: Length of a training.
+        seconds: Mean length of a training.
+        cv: Standard deviation of the lengths, in mean lengths.
         slots: Lanes, and trainings at a time.
         trials: The budget.
         grouped: Whether training and scoring share a job.
     """
 
     seconds: float
+    cv: float
     slots: int
     trials: int
     grouped: bool
@@ -81,7 +87,12 @@ def settings(run: Run) -> dict[str, Any]:
             "pretrain": command("pretrain"),
             "finetune": command("finetune"),
             "score": command("score"),
-            "settings": {"seconds": run.seconds, "pretrain_seconds": 1, "noise": 0.1},
+            "settings": {
+                "seconds": run.seconds,
+                "seconds_cv": run.cv,
+                "pretrain_seconds": 1,
+                "noise": 0.1,
+            },
         },
     }
 
@@ -146,14 +157,21 @@ def measure(run: Run, folder: Path) -> dict[str, Any]:
     jobs.note()
     times = read_jobs(folder / "results" / "slots")
     inside = sum(job.seconds for job in times)
-    span = max(job.ended for job in times) - times[0].started
+    whole = max(job.ended for job in times) - times[0].started
+    last = times[-1].started
+    before = sum(min(job.ended, last) - job.started for job in times)
+    span = last - times[0].started
     return {
         "seconds": run.seconds,
+        "cv": run.cv,
         "slots": run.slots,
         "trials": len(times),
         "jobs": "one" if run.grouped else "two",
-        "busy": round(inside / (span * run.slots), 3),
-        "idle_per_trial": round((span * run.slots - inside) / len(times), 1),
+        "busy": round(before / (span * run.slots), 3),
+        "busy_to_end": round(inside / (whole * run.slots), 3),
+        "idle_per_trial": round(
+            (span * run.slots - before) / (len(times) - run.slots), 1
+        ),
         "job_overhead_per_trial": round(
             (sum(jobs.seconds.values()) - inside) / len(times), 1
         ),
@@ -166,17 +184,20 @@ def measure(run: Run, folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, nargs="+", default=[60.0])
+    parser.add_argument("--cv", type=float, default=0.3, help="spread of lengths")
     parser.add_argument("--slots", type=int, default=16)
-    parser.add_argument("--waves", type=int, default=4, help="trials of a slot")
+    parser.add_argument("--waves", type=int, default=4, help="trials of a slot, > 1")
     parser.add_argument("--jobs", choices=["one", "two", "both"], default="both")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
+    if arguments.waves < 2:
+        parser.error("--waves: one wave starts all trials at once; give 2 or more")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     kinds = {"one": [True], "two": [False], "both": [False, True]}[arguments.jobs]
     for seconds in arguments.seconds:
         for grouped in kinds:
             trials = arguments.slots * arguments.waves
-            run = Run(seconds, arguments.slots, trials, grouped)
+            run = Run(seconds, arguments.cv, arguments.slots, trials, grouped)
             folder = Path(tempfile.mkdtemp(prefix="slots-"))
             row = measure(run, folder)
             fresh = not arguments.out.exists()

@@ -2,7 +2,8 @@
 
 It honours the contract of docs/application.md with a formula in place of a training,
 so that whole campaigns run in seconds. Settings: `seconds` (of one training),
-`first_seconds` (of a trial's first attempt), `noise`, and the lists `broken` and
+`seconds_cv` (their lognormal spread), `first_seconds` (of a trial's first attempt),
+`noise`, and the lists `broken` and
 `diverging` of values of the first axis; `broken_at` and `diverging_at` are lists of
 such a value with a training seed. With `epochs` a training has a learning curve, which
 falls to the value that is scored, and honours `--stop`; each epoch takes
@@ -14,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+import random
 import statistics
 import sys
 import time
@@ -72,6 +74,8 @@ def train(config, out, stage, seed, stop):
     seconds = settings.get("seconds", 0)
     if stage == "pretrain":
         seconds = settings.get("pretrain_seconds", seconds)
+    elif "seconds_cv" in settings:
+        seconds *= length_of(params, seed, settings["seconds_cv"])
     if stage == "finetune" and len((out / "starts.txt").read_text().split()) == 1:
         seconds = settings.get("first_seconds", seconds)
     time.sleep(seconds)
@@ -88,6 +92,13 @@ def train(config, out, stage, seed, stop):
     if stage == "finetune" and "epochs" in settings:
         done = train_epochs(config, out, seed, stop)
     write_json(out / "metrics.json", done)
+
+
+def length_of(params, seed, cv):
+    """Length of a training in mean lengths: lognormal, its own for each trial."""
+    spread = math.sqrt(math.log(1 + cv**2))
+    draw = random.Random(json.dumps([params, seed])).gauss(0, 1)
+    return math.exp(spread * draw - spread**2 / 2)
 
 
 def value_of(config, seed):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from collinear.campaign.config import ConfigError, load_campaign, load_schema
+from collinear.campaign.config import load_campaign
+from collinear.campaign.schema import ConfigError, load_schema
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA = load_schema(REPOSITORY / "workflow/schemas/config.schema.yaml")

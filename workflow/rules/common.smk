@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from collinear.campaign.config import ConfigError, load_schema
+from collinear.campaign.schema import ConfigError, load_schema
 from collinear.campaign.designs import design_of, pretrain_folder
 from collinear.campaign.digests import TRAIN_RECIPE, scoring_digest, training_digest
 from collinear.campaign.files import read_json

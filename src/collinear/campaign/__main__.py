@@ -8,7 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from collinear.campaign.config import ConfigError, load_campaign
+from collinear.campaign.config import load_campaign
+from collinear.campaign.schema import ConfigError
 from collinear.campaign.status import read_status, status_line
 from collinear.campaign.watch import details, watch
 

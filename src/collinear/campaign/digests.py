@@ -13,8 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from collinear.campaign.config import Campaign, ConfigError, StopRules
+from collinear.campaign.config import Campaign
 from collinear.campaign.files import digest, read_json, write_json
+from collinear.campaign.schema import ConfigError
+from collinear.campaign.sections import StopRules
 
 # Raise by hand when a change of the workflow changes what a training computes.
 TRAIN_RECIPE = 1

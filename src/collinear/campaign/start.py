@@ -14,11 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from collinear.campaign.config import Campaign, ConfigError, load_campaign
+from collinear.campaign.config import Campaign, load_campaign
 from collinear.campaign.digests import check_frozen
 from collinear.campaign.files import try_lock
 from collinear.campaign.program import expand, thread_environment
 from collinear.campaign.race_plan import check_part
+from collinear.campaign.schema import ConfigError
 from collinear.campaign.steering import read_prior
 from collinear.campaign.trials import program_input
 

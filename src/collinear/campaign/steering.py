@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from collinear.campaign.clocks import read_jobs
-from collinear.campaign.config import Campaign, ConfigError
+from collinear.campaign.config import Campaign
 from collinear.campaign.digests import search_digest
 from collinear.campaign.files import digest, read_json, write_json
 from collinear.campaign.journal import Journal
+from collinear.campaign.schema import ConfigError
 from collinear.search import (
     Anova,
     EarlierTrial,

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from collinear.campaign.clocks import read_jobs
-from collinear.campaign.config import Campaign, Stopping
+from collinear.campaign.config import Campaign
 from collinear.campaign.digests import scoring_digest
 from collinear.campaign.files import read_json
 from collinear.campaign.journal import FINALS, Journal, results_of
 from collinear.campaign.program import STOP
+from collinear.campaign.sections import Stopping
 from collinear.campaign.trials import (
     TrialName,
     conventional_trial,

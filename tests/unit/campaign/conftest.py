@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from collinear.campaign.config import load_campaign, load_schema
+from collinear.campaign.config import load_campaign
+from collinear.campaign.schema import load_schema
 
 REPOSITORY = Path(__file__).parents[3]
 

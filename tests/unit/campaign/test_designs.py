@@ -4,12 +4,12 @@ import copy
 
 import pytest
 
-from collinear.campaign.config import ConfigError
 from collinear.campaign.decide import example_weights
 from collinear.campaign.designs import design_of, design_params, pretrain_folder
 from collinear.campaign.digests import training_digest
 from collinear.campaign.files import write_json
 from collinear.campaign.journal import Journal, Step
+from collinear.campaign.schema import ConfigError
 from collinear.campaign.speed_front import (
     draw_speeds,
     read_speeds,

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 
-from collinear.campaign.config import ConfigError
 from collinear.campaign.digests import (
     check_frozen,
     freeze,
@@ -12,6 +11,7 @@ from collinear.campaign.digests import (
     search_digest,
     training_digest,
 )
+from collinear.campaign.schema import ConfigError
 
 
 def application(base, **changes):

@@ -2,12 +2,12 @@
 
 import pytest
 
-from collinear.campaign.config import ConfigError
 from collinear.campaign.decide import decide
 from collinear.campaign.digests import search_digest
 from collinear.campaign.files import read_json, write_json
 from collinear.campaign.journal import FINALS, Step, control_of
 from collinear.campaign.report import write_report
+from collinear.campaign.schema import ConfigError
 from collinear.campaign.status import read_status, status_line
 from collinear.campaign.steps import candidates, first_batches, journal_of, update
 from collinear.campaign.trials import TrialName, read_candidates, trial_files

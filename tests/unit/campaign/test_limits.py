@@ -2,12 +2,12 @@
 
 import pytest
 
-from collinear.campaign.config import ConfigError
 from collinear.campaign.decide import decide
 from collinear.campaign.digests import search_digest
 from collinear.campaign.files import read_json, write_json
 from collinear.campaign.journal import Step
 from collinear.campaign.report import write_report
+from collinear.campaign.schema import ConfigError
 from collinear.campaign.status import read_status, status_line
 from collinear.campaign.steps import journal_of
 from collinear.search import Proposal, Result, Status

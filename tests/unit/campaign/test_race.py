@@ -5,7 +5,6 @@ import math
 
 import pytest
 
-from collinear.campaign.config import ConfigError
 from collinear.campaign.digests import check_frozen, freeze, training_digest
 from collinear.campaign.files import read_json, write_json
 from collinear.campaign.program import ProgramError
@@ -19,6 +18,7 @@ from collinear.campaign.race import (
 )
 from collinear.campaign.race_plan import PretrainRace
 from collinear.campaign.race_report import draw_race, race_table
+from collinear.campaign.schema import ConfigError
 from collinear.campaign.start import check_input
 
 VARIANTS = {"base": {}, "fast": {"pretrain.rate": 4.0}}

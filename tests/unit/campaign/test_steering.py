@@ -7,12 +7,12 @@ import yaml
 
 from collinear.campaign import steering, steps
 from collinear.campaign.__main__ import main
-from collinear.campaign.config import ConfigError
 from collinear.campaign.decide import decide
 from collinear.campaign.digests import search_digest
 from collinear.campaign.files import read_json, write_json
 from collinear.campaign.journal import Step, comparable
 from collinear.campaign.report import trials_table, write_report
+from collinear.campaign.schema import ConfigError
 from collinear.campaign.start import open_campaign
 from collinear.campaign.status import read_status, status_line
 from collinear.campaign.steering import read_earlier, read_prior

@@ -1,0 +1,61 @@
+"""The shape of a configuration: its JSON Schema, and what to say of a mistake."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+_STRING_FLOAT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
+
+
+class ConfigError(ValueError):
+    """A configuration that breaks a rule; the message is meant for the user."""
+
+
+def load_schema(path: Path) -> dict[str, Any]:
+    """Reads the JSON Schema of a campaign."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def check_schema(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Raises ConfigError with the most telling violation of the schema."""
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path)))
+    if errors:
+        raise ConfigError(_explain(errors[0]))
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    where = ".".join(str(part) for part in error.absolute_path) or "config"
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        schema = error.schema if isinstance(error.schema, Mapping) else {}
+        known = sorted(schema.get("properties", {}))
+        unknown = next(key for key in error.instance if key not in known)
+        close = difflib.get_close_matches(str(unknown), known, n=1)
+        advice = f"did you mean {close[0]!r}?" if close else f"known keys: {known}"
+        return f"{where}: unknown key {unknown!r}; {advice}"
+    given = error.instance
+    if error.validator == "type" and isinstance(given, str) and _is_float(given):
+        return (
+            f"{where}: a number is needed, but YAML reads {given} as a string; "
+            "write it with a decimal point, such as 1.0e-6"
+        )
+    if error.validator == "required":
+        missing = error.message.removesuffix(" is a required property")
+        return f"{where}: {missing} is missing"
+    if error.validator == "exclusiveMinimum":
+        return (
+            f"{where}: must be greater than {error.validator_value}, "
+            f"but got {error.instance!r}"
+        )
+    return f"{where}: {error.message}"
+
+
+def _is_float(text: str) -> bool:
+    return _STRING_FLOAT.match(text) is not None
