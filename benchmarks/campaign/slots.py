@@ -98,11 +98,9 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def command(run: Run) -> list[str]:
-    """Snakemake as a user starts it, asking Slurm more often than for hours of work."""
+    """Snakemake as a user starts it."""
     words = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
     words += ["--configfile", "campaign.yaml", "--resources", f"gpu={run.slots}"]
-    words += ["--seconds-between-status-checks", "2"]
-    words += ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10"]
     if run.grouped:
         words += ["--groups", "finetune=trial", "score=trial"]
     return words
