@@ -35,6 +35,7 @@ COLUMNS = (
     "seconds",
     "cv",
     "slots",
+    "spare",
     "trials",
     "jobs",
     "busy",
@@ -54,7 +55,8 @@ class Run:
     Attributes:
         seconds: Mean length of a training.
         cv: Standard deviation of the lengths, in mean lengths.
-        slots: Lanes, and trainings at a time.
+        slots: Trainings at a time.
+        spare: Lanes beyond the slots, whose trials wait for a free one.
         trials: The budget.
         grouped: Whether training and scoring share a job.
     """
@@ -62,12 +64,13 @@ class Run:
     seconds: float
     cv: float
     slots: int
+    spare: int
     trials: int
     grouped: bool
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """The campaign: one lane a slot, each with one trial at a time."""
+    """The campaign: lanes of one trial at a time."""
 
     def command(stage: str) -> list[str]:
         return ["{python}", STAND_IN, stage]
@@ -79,7 +82,7 @@ def settings(run: Run) -> dict[str, Any]:
         "space": {"a": values, "b": values},
         "objective": "niqe",
         "strategy": {"name": "anova"},
-        "lanes": run.slots,
+        "lanes": run.slots + run.spare,
         "batch": 1,
         "max_trials": run.trials,
         "application": {
@@ -163,6 +166,7 @@ def measure(run: Run, folder: Path) -> dict[str, Any]:
         "seconds": run.seconds,
         "cv": run.cv,
         "slots": run.slots,
+        "spare": run.spare,
         "trials": len(times),
         "jobs": "one" if run.grouped else "two",
         "busy": round(before / (span * run.slots), 3),
@@ -184,6 +188,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, nargs="+", default=[60.0])
     parser.add_argument("--cv", type=float, default=0.3, help="spread of lengths")
     parser.add_argument("--slots", type=int, default=16)
+    parser.add_argument("--spare", type=int, default=0, help="lanes beyond the slots")
     parser.add_argument("--waves", type=int, default=4, help="trials of a slot, > 1")
     parser.add_argument("--jobs", choices=["one", "two", "both"], default="both")
     parser.add_argument("--out", type=Path, required=True)
@@ -195,7 +200,14 @@ def main() -> None:
     for seconds in arguments.seconds:
         for grouped in kinds:
             trials = arguments.slots * arguments.waves
-            run = Run(seconds, arguments.cv, arguments.slots, trials, grouped)
+            run = Run(
+                seconds,
+                arguments.cv,
+                arguments.slots,
+                arguments.spare,
+                trials,
+                grouped,
+            )
             folder = Path(tempfile.mkdtemp(prefix="slots-"))
             row = measure(run, folder)
             fresh = not arguments.out.exists()

@@ -23,10 +23,11 @@ from collinear.dbpn.config import ScoringSettings, Settings
 from collinear.dbpn.data import list_images, load_pairs
 from collinear.dbpn.device import keep_freed_memory, prepare_torch
 from collinear.dbpn.infer import upscale
+from collinear.dbpn.loop import train
 from collinear.dbpn.read_settings import load_settings
 from collinear.dbpn.scoring import score_images
 from collinear.dbpn.task import Task
-from collinear.dbpn.trainer import Trainer, train
+from collinear.dbpn.trainer import Trainer
 from collinear.dbpn.weights import load_weights
 
 SETTINGS = {

@@ -20,9 +20,10 @@ from noise import SETTINGS, VALUES, demo, score
 from collinear.dbpn.commands import run_stage
 from collinear.dbpn.data import list_images, load_pairs
 from collinear.dbpn.device import keep_freed_memory, prepare_torch
+from collinear.dbpn.loop import train
 from collinear.dbpn.read_settings import load_settings
 from collinear.dbpn.task import Task
-from collinear.dbpn.trainer import Trainer, train
+from collinear.dbpn.trainer import Trainer
 from collinear.dbpn.weights import load_weights
 
 STAGES = {"one": 8, "two": 1}

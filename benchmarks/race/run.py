@@ -53,10 +53,11 @@ def train_all(path):
 
     from collinear.dbpn.data import list_images, load_pairs
     from collinear.dbpn.device import prepare_torch
+    from collinear.dbpn.loop import train
     from collinear.dbpn.race import Marks, outcome
     from collinear.dbpn.read_settings import load_settings
     from collinear.dbpn.task import Task
-    from collinear.dbpn.trainer import Trainer, train
+    from collinear.dbpn.trainer import Trainer
 
     prepare_torch(1)
     with open(path, "w", newline="") as stream:

@@ -31,6 +31,7 @@ from collinear.dbpn.device import (
 from collinear.dbpn.files import make_folder, remove_left_overs, write_json, write_text
 from collinear.dbpn.folders import find_images
 from collinear.dbpn.infer import Tiling, enlarge, upscale
+from collinear.dbpn.loop import train
 from collinear.dbpn.pixels import NonFiniteError, quantise
 from collinear.dbpn.progress import Progress
 from collinear.dbpn.rungs import Rungs
@@ -40,7 +41,7 @@ from collinear.dbpn.section import ConfigError
 from collinear.dbpn.state import StateError, check_identity, load_state, save_state
 from collinear.dbpn.store import load_or_keep_pairs
 from collinear.dbpn.task import Task, identity_of
-from collinear.dbpn.trainer import CURVE_COLUMNS, Trainer, train
+from collinear.dbpn.trainer import CURVE_COLUMNS, Trainer
 from collinear.dbpn.weights import (
     Weights,
     check_architecture,

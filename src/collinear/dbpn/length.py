@@ -21,12 +21,13 @@ from collinear.dbpn.commands import open_training
 from collinear.dbpn.config import Settings
 from collinear.dbpn.data import ImagePair, list_images, load_pairs
 from collinear.dbpn.files import write_json, write_text
+from collinear.dbpn.loop import train
 from collinear.dbpn.progress import Progress
 from collinear.dbpn.rungs import scores_now
 from collinear.dbpn.scoring import load_ma_model
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.state import save_state
-from collinear.dbpn.trainer import CURVE_COLUMNS, Trainer, train
+from collinear.dbpn.trainer import CURVE_COLUMNS, Trainer
 
 MARKS = 24
 """Places along the training where it is scored."""

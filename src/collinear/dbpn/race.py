@@ -27,11 +27,12 @@ from collinear.dbpn.commands import (
 )
 from collinear.dbpn.config import Settings
 from collinear.dbpn.files import write_json, write_text
+from collinear.dbpn.loop import train
 from collinear.dbpn.patches import plan_patches
 from collinear.dbpn.race_plan import RacePlan
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.state import save_state
-from collinear.dbpn.trainer import Trainer, train
+from collinear.dbpn.trainer import Trainer
 
 RACE = "race.json"
 _MINIBATCHES, _MINIBATCH = 8, 8  # 64 patches, a few at a time

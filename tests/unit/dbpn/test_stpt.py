@@ -8,9 +8,10 @@ import torch
 
 from collinear.dbpn.commands import run_stage
 from collinear.dbpn.config import as_json
+from collinear.dbpn.loop import train
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.task import Task
-from collinear.dbpn.trainer import Trainer, train
+from collinear.dbpn.trainer import Trainer
 from collinear.training.stpt import NARROW, WIDE
 
 STPT = {"every": 6, "alpha": 2, "candidates": "wide", "least": 1e-5, "most": 0.02}
