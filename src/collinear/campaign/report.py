@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
@@ -19,20 +16,20 @@ from collinear.campaign.figures import history_figure, jobs_figure, tradeoff_fig
 from collinear.campaign.files import read_json, write_json, write_text
 from collinear.campaign.finals_report import (
     finals_figure,
-    finals_section,
     finals_table,
 )
 from collinear.campaign.journal import FINALS, results_of
 from collinear.campaign.limit_tables import (
     front_table,
-    limits_section,
     limits_table,
 )
 from collinear.campaign.line_figures import lines_figure
+from collinear.campaign.page import abscissa, page
 from collinear.campaign.prepare import observed_costs, prepared_notes
 from collinear.campaign.program import ProgramError, expand, thread_environment
 from collinear.campaign.race import DECIDED, race_folder, race_notes
 from collinear.campaign.race_report import draw_race, race_table
+from collinear.campaign.report_tables import result_table, trials_table
 from collinear.campaign.speed_front import (
     draw_speeds,
     read_speeds,
@@ -44,8 +41,6 @@ from collinear.campaign.steps import journal_of
 from collinear.campaign.stopped import stopping_notes, stopping_table
 from collinear.campaign.trials import program_input
 from collinear.search import Anova, explored_lines, search_only, waits
-
-HOURS = "hours"
 
 
 @dataclass(frozen=True)
@@ -169,100 +164,6 @@ def draw_figures(
         finals_figure(estimate["finals"], campaign.goal, files.finals)
 
 
-def abscissa(campaign: Campaign) -> str:
-    """The value that the objective is drawn against: a limited one if there is one."""
-    others = [n for n in campaign.application.values if n != campaign.goal.objective]
-    limited = [limit.name for limit in campaign.goal.limits]
-    return next(iter([*limited, *others, campaign.goal.objective]))
-
-
-def result_table(campaign: Campaign, estimate: Mapping[str, Any]) -> pd.DataFrame:
-    """Setting, objective, trials, batches and hours, one column a source.
-
-    Returns:
-        Text cells; rows are quantities, columns "this campaign", "conventional
-        setting" and the source of the documented result, as far as there are any.
-    """
-    columns = {"this campaign": _our_column(campaign, estimate)}
-    if estimate["conventional"]:
-        columns["conventional setting"] = _setting_cells(
-            campaign, estimate["conventional"]
-        )
-    documented = campaign.documented_result
-    if documented:
-        columns[f"documented ({documented['source']})"] = _documented_column(
-            campaign, documented
-        )
-    rows = list(dict.fromkeys(row for column in columns.values() for row in column))
-    cells = {name: [c.get(row, "") for row in rows] for name, c in columns.items()}
-    return pd.DataFrame(cells, index=pd.Index(rows, name="quantity"))
-
-
-def _setting_cells(campaign: Campaign, setting: Mapping[str, Any]) -> dict[str, str]:
-    cells = {name: f"{value:g}" for name, value in setting["params"].items()}
-    for name in [campaign.goal.objective, *campaign.application.values]:
-        value = setting["values"].get(name)
-        cells[name] = setting["status"] if value is None else f"{value:.4f}"
-    if campaign.goal.limits:
-        limits = ", ".join(
-            f"{li.name} <= {li.maximum:g}" for li in campaign.goal.limits
-        )
-        cells[f"within limits ({limits})"] = "yes" if setting["feasible"] else "no"
-    return cells
-
-
-def _our_column(campaign: Campaign, estimate: Mapping[str, Any]) -> dict[str, str]:
-    best = estimate["best"]
-    cells = _setting_cells(campaign, best) if best else {}
-    if estimate.get("finals"):
-        runs = {f["point"]: f["n"] for f in estimate["finals"]["finalists"]}
-        cells["fresh runs behind these means"] = str(
-            runs.get(estimate["finals"]["best"], 0)
-        )
-    cells["trials"] = str(estimate["trials"])
-    cells["batches"] = str(estimate["batches"])
-    cells[HOURS] = f"{estimate['busy_hours']:.3g}"
-    cells["hours of all trainings together"] = f"{estimate['gpu_hours']:.3g}"
-    return cells
-
-
-def _documented_column(
-    campaign: Campaign, documented: Mapping[str, Any]
-) -> dict[str, str]:
-    setting = documented.get("setting", {})
-    cells = {name: f"{value:g}" for name, value in setting.items()}
-    name, value = documented["objective_name"], documented["objective"]
-    note = "" if name == campaign.goal.objective else " (not comparable)"
-    text = f"{value:g}{note}"
-    if "conventional_objective" in documented:
-        text += f", conventional {documented['conventional_objective']:g}"
-    cells[name] = text
-    for key in ("rmse", "trials", "batches", HOURS):
-        if key in documented:
-            cells[key] = f"{documented[key]:g}"
-    return cells
-
-
-def trials_table(campaign: Campaign, root: Path) -> pd.DataFrame:
-    """Every told trial: lane, step, point, seed, setting, outcome and values."""
-    rows = []
-    for entry in journal_of(root).entries():
-        for result in results_of(entry) if "results" in entry else ():
-            rows.append(
-                {
-                    "lane": entry["lane"],
-                    "step": entry["step"],
-                    "point": "-".join(map(str, result.point)),
-                    "seed": result.seed,
-                    **campaign.space.params(result.point),
-                    "status": result.status.value,
-                    "feasible": campaign.goal.feasible(result),
-                    **result.values,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
 def illustrate(
     campaign: Campaign, weights: Mapping[str, Path], target: Path, log: Path
 ) -> None:
@@ -334,90 +235,3 @@ def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) ->
 
 def _sentence(note: str) -> str:
     return note[:1].upper() + note[1:]
-
-
-def page(
-    campaign: Campaign,
-    estimate: Mapping[str, Any],
-    table: pd.DataFrame,
-    warm: str | None = None,
-    prepared: Sequence[str] = (),
-) -> str:
-    """The report as one HTML page beside its figures.
-
-    Args:
-        campaign: The campaign.
-        estimate: What it found.
-        table: See `result_table`.
-        warm: What a warm start took over, in words, or None.
-        prepared: What was raced, measured before the trials, and stopped, in words.
-    """
-    name = html.escape(campaign.name)
-    outcomes = ", ".join(f"{n} {k}" for k, n in estimate["outcomes"].items())
-    objective = campaign.goal.objective
-    ended = estimate.get("ending")
-    notes = [f"The search ended: {ended}."] if ended else []
-    notes += [f"{warm.capitalize()}."] if warm else []
-    notes += prepared
-    remarks = html.escape(" ".join(notes))
-    sense = "minimised" if campaign.goal.lower_is_better else "maximised"
-    figures = [
-        ("history.svg", f"Search history: {objective} of every trial, batches shaded."),
-        ("tradeoff.svg", f"{objective} against {abscissa(campaign)}."),
-        (
-            "lines.svg",
-            "Every explored line with its trials and what they say of it: mean and two "
-            "standard deviations (green); the d-spline that a line search followed "
-            "(dotted); the best setting is ringed.",
-        ),
-        ("jobs.svg", "Job execution: trials at the same time, and slots over time."),
-    ]
-    if campaign.prepare.profile:
-        figures.append(("costs.svg", "What trials took against what was predicted."))
-    if campaign.pretrain_axes:
-        figures.append(
-            (
-                "speed_front.svg",
-                "Speed against quality, a colour for each design; open: over a limit. "
-                "The numbers: speed_front.tsv.",
-            )
-        )
-    if campaign.pretrain_race is not None:
-        figures.append(
-            (
-                "race.svg",
-                "The race of pretrainings: what was measured (lines), how it was "
-                "continued (dashed) and where variants were compared (points). The "
-                "numbers: race.tsv.",
-            )
-        )
-    if campaign.application.illustrate is not None:
-        figures.append(("photograph.png", "One evaluation photograph."))
-    shown = "\n".join(
-        f'<figure><img src="{file}" alt="{html.escape(text)}">'
-        f"<figcaption>{html.escape(text)}</figcaption></figure>"
-        for file, text in figures
-    )
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{name}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
-        padding: 0 1rem; color: #222; }}
-table {{ border-collapse: collapse; }}
-th, td {{ text-align: left; padding: .2rem 1rem .2rem 0;
-          border-bottom: 1px solid #ddd; }}
-img {{ max-width: 100%; }}
-figure {{ margin: 2rem 0; }}
-figcaption {{ color: #555; }}
-</style></head><body>
-<h1>{name}</h1>
-<p><strong>{html.escape(estimate["verdict"])}</strong></p>
-<p>Objective: {html.escape(objective)}, {sense}. Trials: {estimate["trials"]}
-({html.escape(outcomes)}). All of them: <a href="trials.tsv">trials.tsv</a>.
-{remarks}</p>
-{table.to_html(border=0, escape=True)}
-{finals_section(campaign, estimate)}
-{limits_section(campaign, estimate)}
-{shown}
-</body></html>
-"""

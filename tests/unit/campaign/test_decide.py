@@ -6,7 +6,7 @@ from collinear.campaign.clocks import Job, assign_slots, parallel_width
 from collinear.campaign.decide import decide
 from collinear.campaign.files import write_json
 from collinear.campaign.journal import Step
-from collinear.campaign.report import result_table, trials_table
+from collinear.campaign.report_tables import result_table, trials_table
 from collinear.campaign.status import busy_seconds, read_status, status_line
 from collinear.campaign.steps import journal_of
 from collinear.search import Proposal, Result, Status

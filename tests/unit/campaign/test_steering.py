@@ -11,7 +11,8 @@ from collinear.campaign.decide import decide
 from collinear.campaign.digests import search_digest
 from collinear.campaign.files import read_json, write_json
 from collinear.campaign.journal import Step, comparable
-from collinear.campaign.report import trials_table, write_report
+from collinear.campaign.report import write_report
+from collinear.campaign.report_tables import trials_table
 from collinear.campaign.schema import ConfigError
 from collinear.campaign.start import open_campaign
 from collinear.campaign.status import read_status, status_line
