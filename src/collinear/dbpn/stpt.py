@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from collinear.dbpn.config import StptSettings
-from collinear.dbpn.trainer import Trainer
 from collinear.training.stpt import SETS, StptPlan, choose, mix_for
+
+if TYPE_CHECKING:
+    from collinear.dbpn.trainer import Trainer
 
 
 def plan_of(settings: StptSettings, iterations: int) -> StptPlan:
