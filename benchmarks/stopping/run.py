@@ -1,8 +1,10 @@
 """Replays stop rules on recorded curves: python run.py OUT.tsv CURVES.npz ...
 
 Each replay shuffles the trainings, draws three quarters of them, runs them in batches,
-and asks how many epochs a rule saves and whether the best training was stopped. The
-other rules are the usual ones: the median rule and successive halving's upper third.
+and asks how many epochs a rule saves and whether the best training was stopped. Those
+that the demo's campaign chose are also replayed all, in its batches, in its order and
+shuffled. The other rules are the usual ones: the median rule and successive halving's
+upper third.
 
 Curves of `curves.py` come twice: as they are, and with noise from epoch to epoch of a
 tenth of the spread of the final values, and a jump of ten times that in one epoch of a
@@ -56,11 +58,17 @@ class Recorded:
     feasible: np.ndarray
     plans: dict
     last: int
-    batches: tuple = ()  # of the campaign, where the order is that of a campaign
+    batches: tuple = ()  # of a campaign; () for batches of `BATCH`
+    in_order: bool = False  # the order is that of the campaign
+    share: float = SHARE  # of the trainings in a replay
 
-    def shuffled(self, n, seed=0):
+    def replays(self, n, seed=0):
+        """Curves and feasibility of each replay: in order once, or shuffled n times."""
+        if self.in_order:
+            yield self.curves, self.feasible
+            return
         draw = np.random.default_rng(seed)
-        size = round(SHARE * len(self.curves))
+        size = round(self.share * len(self.curves))
         for _ in range(n):
             rows = draw.permutation(len(self.curves))[:size]
             if np.isfinite(self.curves[rows, -1][self.feasible[rows]]).any():
@@ -125,14 +133,17 @@ def dbpn(path):
     for last in (1, 5):
         yield part("all", np.ones(len(niqe), bool), last)
         yield part("learning rate <= 1e-3", tame, last)
-    yield Recorded(
-        f"{path.stem} demo's order",
-        niqe[:told],
-        feasible[:told],
-        DBPN_PLANS,
-        1,
-        batches,
-    )
+    for name, in_order in (("demo's order", True), ("demo's, shuffled", False)):
+        yield Recorded(
+            f"{path.stem} {name}",
+            niqe[:told],
+            feasible[:told],
+            DBPN_PLANS,
+            1,
+            batches,
+            in_order,
+            1.0,
+        )
 
 
 def rows_of(shown, repeats):
@@ -141,9 +152,6 @@ def rows_of(shown, repeats):
         shown.plans.items(), RULES
     ):
         plan = StopPlan(rungs, **options)
-        given = shown.shuffled(repeats)
-        if shown.batches:
-            given = [(shown.curves, shown.feasible)]
         found = [
             replay(
                 part,
@@ -154,7 +162,7 @@ def rows_of(shown, repeats):
                 seed=at,
                 feasible=kept,
             )
-            for at, (part, kept) in enumerate(given)
+            for at, (part, kept) in enumerate(shown.replays(repeats))
         ]
         yield shown.name, shown.last, rule, label, *mean_outcome(found), len(found)
     if shown.batches:
@@ -163,7 +171,7 @@ def rows_of(shown, repeats):
     for (label, keep), rung in itertools.product(
         (("median", 0.5), ("upper third", 1 / 3)), singles
     ):
-        found = [cut(*p, rung, keep, shown.last) for p in shown.shuffled(repeats)]
+        found = [cut(*p, rung, keep, shown.last) for p in shown.replays(repeats)]
         means = [statistics.fmean(map(float, c)) for c in zip(*found, strict=True)]
         yield shown.name, shown.last, label, f"{rung:g}", *means, len(found)
 
