@@ -6,8 +6,10 @@
 One row a run. Lengths of trainings are lognormal around `seconds`. `busy` is the part
 of the slots' time that was spent inside the training program, from the start of the
 first training to the start of the last: later, nothing is left to do. `busy_to_end`
-counts that time too. `jobs` tells whether training and scoring are two
-jobs or share one (Snakemake's `groups`).
+counts that time too. `spare` lanes beyond the slots have a trial ready when a slot
+falls free: it `waits` in Snakemake, or submitted in Slurm's queue, for a cluster
+of as many GPUs as slots (`SLURM_GPUS=16 tools/slurm-up.sh`). `jobs` tells whether
+training and scoring are two jobs or share one (Snakemake's `groups`).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +39,7 @@ COLUMNS = (
     "cv",
     "slots",
     "spare",
+    "waits",
     "trials",
     "jobs",
     "busy",
@@ -57,6 +61,7 @@ class Run:
         cv: Standard deviation of the lengths, in mean lengths.
         slots: Trainings at a time.
         spare: Lanes beyond the slots, whose trials wait for a free one.
+        waits: Where they wait: "snakemake", or "slurm", which then counts the slots.
         trials: The budget.
         grouped: Whether training and scoring share a job.
     """
@@ -65,6 +70,7 @@ class Run:
     cv: float
     slots: int
     spare: int
+    waits: str
     trials: int
     grouped: bool
 
@@ -103,7 +109,8 @@ def settings(run: Run) -> dict[str, Any]:
 def command(run: Run) -> list[str]:
     """Snakemake as a user starts it."""
     words = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
-    words += ["--configfile", "campaign.yaml", "--resources", f"gpu={run.slots}"]
+    gpus = run.slots + (run.spare if run.waits == "slurm" else 0)
+    words += ["--configfile", "campaign.yaml", "--resources", f"gpu={gpus}"]
     if run.grouped:
         words += ["--groups", "finetune=trial", "score=trial"]
     return words
@@ -127,6 +134,16 @@ class JobTimes(threading.Thread):
             number, where, rule, ran = line.split("|")
             if where == str(self.folder) and "pretrain" not in rule:
                 self.seconds[number] = clock_seconds(ran)
+
+
+def gpus_of_cluster() -> int:
+    """GPUs of all nodes, as Slurm counts them."""
+    words = ["sinfo", "-h", "-N", "-o", "%N %G"]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    nodes = set(shown.splitlines())  # a node has a line for each of its partitions
+    return sum(
+        int(n) for node in nodes for n in re.findall(r"gpu:(?:\w+:)?(\d+)", node)
+    )
 
 
 def clock_seconds(text: str) -> float:
@@ -167,6 +184,7 @@ def measure(run: Run, folder: Path) -> dict[str, Any]:
         "cv": run.cv,
         "slots": run.slots,
         "spare": run.spare,
+        "waits": run.waits,
         "trials": len(times),
         "jobs": "one" if run.grouped else "two",
         "busy": round(before / (span * run.slots), 3),
@@ -189,12 +207,18 @@ def main() -> None:
     parser.add_argument("--cv", type=float, default=0.3, help="spread of lengths")
     parser.add_argument("--slots", type=int, default=16)
     parser.add_argument("--spare", type=int, default=0, help="lanes beyond the slots")
+    parser.add_argument("--waits", choices=["snakemake", "slurm"], default="snakemake")
     parser.add_argument("--waves", type=int, default=4, help="trials of a slot, > 1")
     parser.add_argument("--jobs", choices=["one", "two", "both"], default="both")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     if arguments.waves < 2:
         parser.error("--waves: one wave starts all trials at once; give 2 or more")
+    if arguments.waits == "slurm" and gpus_of_cluster() != arguments.slots:
+        parser.error(
+            f"--waits slurm: the cluster must have {arguments.slots} GPUs, but has "
+            f"{gpus_of_cluster()}; SLURM_GPUS={arguments.slots} tools/slurm-up.sh"
+        )
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     kinds = {"one": [True], "two": [False], "both": [False, True]}[arguments.jobs]
     for seconds in arguments.seconds:
@@ -205,6 +229,7 @@ def main() -> None:
                 arguments.cv,
                 arguments.slots,
                 arguments.spare,
+                arguments.waits,
                 trials,
                 grouped,
             )
