@@ -5,14 +5,15 @@
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.scheduling.job_scheduler import JobScheduler
 
-from collinear.campaign.schema import ConfigError, load_schema
 from collinear.campaign.designs import design_of, pretrain_folder
 from collinear.campaign.digests import TRAIN_RECIPE, scoring_digest, training_digest
 from collinear.campaign.files import read_json
 from collinear.campaign.journal import FINALS, Step
 from collinear.campaign.decide import example_weights
 from collinear.campaign.prepare import PRODUCTS, trial_need
+from collinear.campaign.schema import ConfigError, load_schema
 from collinear.campaign.start import (
     check_application,
     heed_sigterm,
@@ -23,6 +24,7 @@ from collinear.campaign.steps import candidates_key, first_trials, told_trials
 from collinear.campaign.trials import TrialName, conventional_trial, read_candidates
 from collinear.quality.fetch_model import DOWNLOADED
 
+heed_sigterm(JobScheduler)  # here: a job on a node runs no hooks
 try:
     campaign = open_campaign(
         config,
@@ -68,7 +70,6 @@ def begin():
     # comes while jobs wait for a slot: after some hundred of them the main process is
     # busy with little else. The slots are limit enough.
     workflow.scheduler.job_rate_limiter = None
-    heed_sigterm()
     try:
         hold_campaign(ROOT)
         if not (ROOT / "settings.json").exists():

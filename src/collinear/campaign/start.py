@@ -5,7 +5,6 @@ from __future__ import annotations
 import _thread
 import json
 import os
-import signal
 import socket
 import subprocess
 import tempfile
@@ -140,16 +139,24 @@ def _check_writable(root: Path) -> None:
         )
 
 
-def heed_sigterm() -> None:
-    """Has the handler of SIGTERM run in a thread of its own.
+def heed_sigterm(scheduler: type) -> None:
+    """Has a scheduler's handler of SIGTERM run in a thread of its own.
 
-    Snakemake's handler takes the lock of its scheduler. When the signal comes while the
-    main thread holds it, that thread waits for itself, and the campaign stands still
-    for ever. A thread that waits for the lock gets it.
+    Snakemake's, `JobScheduler.exit_gracefully`, takes the scheduler's lock. When the
+    signal comes while the main thread holds it, that thread waits for itself, for ever:
+    a campaign stands still, and a job stays on its node when nobody is left to kill it.
+    A thread that waits for the lock gets it.
+
+    Args:
+        scheduler: The class, before it is instantiated; changed in place, once.
     """
-    handler = signal.getsignal(signal.SIGTERM)
-    if callable(handler):
+    handler = scheduler.exit_gracefully  # type: ignore[attr-defined]
+    if hasattr(handler, "in_own_thread"):
+        return
+
+    def heed(self: object, *given: object) -> None:
         # The bare call: one of `threading` takes locks as well.
-        signal.signal(
-            signal.SIGTERM, lambda *given: _thread.start_new_thread(handler, given)
-        )
+        _thread.start_new_thread(handler, (self, *given))
+
+    heed.in_own_thread = True  # type: ignore[attr-defined]
+    scheduler.exit_gracefully = heed  # type: ignore[attr-defined]
