@@ -37,7 +37,12 @@ def committed(**wanted):
 
 @pytest.mark.parametrize(
     ("file", "curves", "rungs"),
-    [("constant", "constant error, noise", "50"), ("dbpn", "dbpn all", "10")],
+    [
+        ("constant", "constant error, noise", "50"),
+        ("dbpn", "dbpn all", "10"),
+        ("dbpn", "dbpn demo's order", "10"),
+        ("dbpn", "dbpn demo's, shuffled", "10"),
+    ],
 )
 def test_a_committed_row_follows_from_the_committed_curves(load, file, curves, rungs):
     run = load("stopping", "run")
@@ -47,8 +52,8 @@ def test_a_committed_row_follows_from_the_committed_curves(load, file, curves, r
     shown = next(r for r in kind(path) if (r.name, r.last) == (curves, 1))
     plan = run.StopPlan(shown.plans[rungs], margin="near")
     found = [
-        run.replay(part, plan, batch=run.BATCH, feasible=kept)
-        for part, kept in shown.shuffled(int(row["replays"]))
+        run.replay(part, plan, batch=shown.batches or run.BATCH, feasible=kept)
+        for part, kept in shown.replays(int(row["replays"]))
     ]
     means = [f"{mean:.4g}" for mean in run.mean_outcome(found)]
     assert means == [row[k] for k in ("saved", "saved_later", "best_lost", "regret")]
