@@ -107,10 +107,11 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def command(run: Run) -> list[str]:
-    """Snakemake as a user starts it."""
+    """Snakemake as docs/cluster.md starts it for short trainings."""
     words = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
     gpus = run.slots + (run.spare if run.waits == "slurm" else 0)
     words += ["--configfile", "campaign.yaml", "--resources", f"gpu={gpus}"]
+    words += ["--slurm-init-seconds-before-status-checks", "10"]
     if run.grouped:
         words += ["--groups", "finetune=trial", "score=trial"]
     return words
