@@ -80,6 +80,11 @@ class SlurmWorkspace(_workflow.Workspace):
         here = [r for r in rows if r[1] == str(self.folder)]
         return sorted(int(r[0]) for r in here if r[2].startswith(f"rule_{rule}"))
 
+    def memory(self, number):
+        """MB that a job has asked for."""
+        out = slurm("squeue", "-h", "-t", "all", "-j", str(number), "-O", "MinMemory")
+        return int(out.strip().removesuffix("M"))
+
     def starts(self):
         """How often the training program of each trial was started."""
         found = self.results().glob("trials/*/seed*/work/starts.txt")

@@ -128,6 +128,12 @@ def test_whatever_ends_a_job_its_trial_goes_on(
     finish(process)
     assert history(workspace) == undisturbed
     assert min(workspace.starts().values()) >= 2, "a trial was not disturbed at all"
+    # The requeued job went on itself: it cost its trial no attempt. The others were
+    # submitted once more, and ask for more.
+    asked = [workspace.memory(number) for number in workspace.jobs("finetune")]
+    assert len(asked) == 7
+    assert len(set(asked[:4])) == 1
+    assert min(asked[4:]) > asked[0]
 
 
 def test_a_job_out_of_time_is_tried_again(workspace, config):

@@ -64,6 +64,15 @@ wildcard_constraints:
     variant=r"[A-Za-z0-9][A-Za-z0-9_-]*",
 
 
+def by_main(retries):
+    """Retries of a rule, all of them by Snakemake's main process.
+
+    The Snakemake of a job reads the rules as well and would start a failed program
+    again itself, in the same job: with no more time or memory than had failed.
+    """
+    return retries if workflow.is_main_process else 0
+
+
 def begin():
     """Before the first job: one Snakemake a campaign, and the data are checked."""
     # Snakemake's limit of 100 job starts a second renews a timer for every event that

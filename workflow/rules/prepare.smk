@@ -26,7 +26,7 @@ rule profile:
         "results/{campaign}/logs/profile.log",
     # The first trials ask for what it predicts.
     priority: 20
-    retries: 2
+    retries: by_main(2)
     conda:
         "../envs/collinear.yaml"
     threads: campaign.threads
@@ -45,7 +45,7 @@ rule tune_minibatch:
     log:
         "results/{campaign}/logs/tune_minibatch.log",
     priority: 20
-    retries: 2
+    retries: by_main(2)
     conda:
         "../envs/collinear.yaml"
     threads: campaign.threads

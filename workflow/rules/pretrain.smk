@@ -14,7 +14,7 @@ rule pretrain_variant:
         "results/{campaign}/pretrain/race/{variant}/race.json",
     log:
         "results/{campaign}/logs/pretrain_variant/{variant}.log",
-    retries: 3
+    retries: by_main(3)
     conda:
         "../envs/collinear.yaml"
     threads: campaign.threads
@@ -54,7 +54,7 @@ rule pretrain:
         metrics="results/{campaign}/pretrain/metrics.json",
     log:
         "results/{campaign}/logs/pretrain.log",
-    retries: 3
+    retries: by_main(3)
     conda:
         "../envs/collinear.yaml"
     threads: campaign.threads
@@ -76,7 +76,7 @@ rule pretrain_design:
         metrics="results/{campaign}/pretrain/{design}/metrics.json",
     log:
         "results/{campaign}/logs/pretrain/{design}.log",
-    retries: 3
+    retries: by_main(3)
     conda:
         "../envs/collinear.yaml"
     threads: campaign.threads

@@ -18,7 +18,7 @@ rule finetune:
         metrics="results/{campaign}/trials/{point}/seed{seed}/metrics.json",
     log:
         "results/{campaign}/logs/finetune/{point}_seed{seed}.log",
-    retries: 3
+    retries: by_main(3)
     conda:
         "../envs/collinear.yaml"
     threads: campaign.threads
@@ -45,7 +45,7 @@ rule score:
         "results/{campaign}/logs/score/{point}_seed{seed}.log",
     # Before waiting trainings: its lane may go on as soon as the batch is scored.
     priority: 10
-    retries: 3
+    retries: by_main(3)
     conda:
         "../envs/collinear.yaml"
     threads: campaign.threads

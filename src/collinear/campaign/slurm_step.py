@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PROCESSES = Path("/proc")
+_STARTS = "SLURM_RESTART_COUNT"  # Slurm sets it when a job was requeued
 PAUSE = 15.0
 """Seconds between two looks."""
 
@@ -37,7 +38,8 @@ def watched(end: Callable[[], None], pause: float = PAUSE) -> Iterator[None]:
         pause: Seconds between two looks.
 
     Yields:
-        While the block runs. Afterwards the job has been cancelled if one was lost.
+        While the block runs. Afterwards the job has been cancelled if one was lost
+        while Slurm took the job for running.
     """
     job = job_number()
     holders = find_holders(job) if job is not None else ()
@@ -78,6 +80,21 @@ def holds(path: Path, job: str) -> bool:
 
 
 def cancel(job: str) -> None:
-    """Have Slurm end the job; where that fails, its time limit still does."""
-    with suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run(["scancel", job], timeout=60, check=False)
+    """Have Slurm end the job, unless it has let go of it already.
+
+    A job that is requeued or preempted loses its steps one by one, too, and waits under
+    the same number for its next start: cancelled, it would never get there. Where Slurm
+    does not answer, the job's time limit still ends it.
+    """
+    with suppress(OSError, subprocess.SubprocessError):
+        if state_and_starts(job) == ["RUNNING", os.environ.get(_STARTS, "0")]:
+            subprocess.run(["scancel", job], timeout=60, check=False)
+
+
+def state_and_starts(job: str) -> list[str]:
+    """Return what Slurm says of a job: its state, and how often it was requeued."""
+    asked = ["squeue", "--noheader", "--jobs", job, "--Format", "State,RestartCnt"]
+    answer = subprocess.run(
+        asked, timeout=60, check=True, capture_output=True, text=True
+    )
+    return answer.stdout.split()

@@ -21,6 +21,12 @@ time.sleep(60)
 """
 
 
+def command(path, script):
+    """A command of the pretended Slurm."""
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
 @pytest.fixture
 def node(tmp_path, monkeypatch):
     """Pretended processes of a node, with job 62 in two steps beside another job."""
@@ -30,12 +36,12 @@ def node(tmp_path, monkeypatch):
         text = f"slurmstepd: {title}\0\0"
         (tmp_path / "proc" / str(number) / "cmdline").write_text(text)
     (tmp_path / "proc" / "self").mkdir()
-    scancel = tmp_path / "scancel"
-    scancel.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/cancelled\n')
-    scancel.chmod(0o755)
+    command(tmp_path / "scancel", f'echo "$@" >> {tmp_path}/cancelled')
+    command(tmp_path / "squeue", "echo 'RUNNING             0      '")
     monkeypatch.setattr(slurm_step, "PROCESSES", tmp_path / "proc")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "62")
+    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
     return tmp_path
 
 
@@ -79,6 +85,35 @@ def test_nothing_is_watched_outside_of_slurm_or_unseen(node, monkeypatch, hidden
         (node / "proc" / "8" / "cmdline").unlink()
         time.sleep(0.1)
     assert not (node / "cancelled").exists()
+
+
+@pytest.mark.parametrize(
+    ("starts", "answer"),
+    [
+        ("0", "echo 'COMPLETING          1'"),  # requeued, as by preemption
+        ("0", "echo 'PENDING             1'"),
+        ("0", "echo 'RUNNING             1'"),  # it runs again, and not here
+        ("0", "true"),  # ended and forgotten
+        ("0", "echo 'RUNNING 0'; exit 1"),
+        ("1", "echo 'RUNNING             0'"),
+    ],
+)
+def test_a_job_that_slurm_has_let_go_of_is_not_cancelled(
+    node, monkeypatch, starts, answer
+):
+    monkeypatch.setenv("SLURM_RESTART_COUNT", starts)
+    command(node / "squeue", answer)
+    with watched(pytest.fail, pause=60.0):
+        (node / "proc" / "7" / "cmdline").unlink()
+    assert not (node / "cancelled").exists()
+
+
+def test_a_requeued_job_that_loses_a_step_is_cancelled(node, monkeypatch):
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    command(node / "squeue", "echo 'RUNNING             1'")
+    with watched(pytest.fail, pause=60.0):
+        (node / "proc" / "7" / "cmdline").unlink()
+    assert (node / "cancelled").read_text() == "62\n"
 
 
 def test_a_node_without_scancel_raises_nothing(node):
