@@ -34,12 +34,14 @@ from collinear.campaign.clocks import read_jobs
 
 REPOSITORY = Path(__file__).parents[2]
 STAND_IN = str(REPOSITORY / "tests" / "workflow" / "stand_in.py")
+FIRST_LOOK = 40  # seconds; of the executor, and so of profiles/slurm
 COLUMNS = (
     "seconds",
     "cv",
     "slots",
     "spare",
     "waits",
+    "first_look",
     "trials",
     "jobs",
     "busy",
@@ -62,6 +64,8 @@ class Run:
         slots: Trainings at a time.
         spare: Lanes beyond the slots, whose trials wait for a free one.
         waits: Where they wait: "snakemake", or "slurm", which then counts the slots.
+        first_look: Seconds after which Snakemake asks for a job that it has submitted,
+            or again after one has ended; as profiles/slurm has it: 40.
         trials: The budget.
         grouped: Whether training and scoring share a job.
     """
@@ -71,6 +75,7 @@ class Run:
     slots: int
     spare: int
     waits: str
+    first_look: int
     trials: int
     grouped: bool
 
@@ -107,11 +112,12 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def command(run: Run) -> list[str]:
-    """Snakemake as docs/cluster.md starts it for short trainings."""
+    """Snakemake as docs/cluster.md starts it."""
     words = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
     gpus = run.slots + (run.spare if run.waits == "slurm" else 0)
     words += ["--configfile", "campaign.yaml", "--resources", f"gpu={gpus}"]
-    words += ["--slurm-init-seconds-before-status-checks", "10"]
+    if run.first_look != FIRST_LOOK:
+        words += ["--slurm-init-seconds-before-status-checks", str(run.first_look)]
     if run.grouped:
         words += ["--groups", "finetune=trial", "score=trial"]
     return words
@@ -186,6 +192,7 @@ def measure(run: Run, folder: Path) -> dict[str, Any]:
         "slots": run.slots,
         "spare": run.spare,
         "waits": run.waits,
+        "first_look": run.first_look,
         "trials": len(times),
         "jobs": "one" if run.grouped else "two",
         "busy": round(before / (span * run.slots), 3),
@@ -209,6 +216,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=16)
     parser.add_argument("--spare", type=int, default=0, help="lanes beyond the slots")
     parser.add_argument("--waits", choices=["snakemake", "slurm"], default="snakemake")
+    parser.add_argument("--first-look", type=int, default=FIRST_LOOK)
     parser.add_argument("--waves", type=int, default=4, help="trials of a slot, > 1")
     parser.add_argument("--jobs", choices=["one", "two", "both"], default="both")
     parser.add_argument("--out", type=Path, required=True)
@@ -231,6 +239,7 @@ def main() -> None:
                 arguments.slots,
                 arguments.spare,
                 arguments.waits,
+                arguments.first_look,
                 trials,
                 grouped,
             )

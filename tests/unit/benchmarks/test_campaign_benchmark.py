@@ -53,7 +53,8 @@ def test_lanes_spend_the_budget_once_and_leave_no_slot_idle(bench, method):
     assert row["trials"] == len(keys) == len(set(keys)) == 60
     assert not tuner.history.pending
     assert row["width"] == pytest.approx(50, abs=1)
-    assert row["closing"] <= 2 * max(end - start for start, end in trace.busy)
+    # When the first lane closes nothing is left to ask: the others end what they run.
+    assert row["closing"] <= max(end - start for start, end in trace.busy)
     fresh = [p for p in tuner.history.proposals if p.seed > 100]
     assert len(fresh) == (9 if method.endswith("finals") else 0)
 
