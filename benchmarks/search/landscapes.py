@@ -4,7 +4,8 @@ A landscape knows the true value of every point of a grid, so regret can be meas
 Recorded tables hold repeated trainings of each point; a synthetic landscape is a
 formula on the unit cube. Those named ``moved_...`` shift their optimum with the seed
 of a run, so no method profits from an optimum at a favoured place; those named
-``rough_...`` are another landscape for each seed (`rough.py`).
+``rough_...`` (`rough.py`), ``wide_...`` (61,440 points) and ``many_...`` (117,649,
+`many.py`) are another landscape for each seed.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from many import LENGTHS as MANY_LENGTHS
+from many import NAMES as MANY
+from many import many
 from numpy.typing import NDArray
 from rough import NAMES as ROUGH
-from rough import rough
+from rough import ridge, rough
 
 Array = NDArray[np.float64]
 
@@ -32,12 +36,14 @@ RECORDED = (
 )
 SYNTHETIC = ("smooth", "valley_noise", "plateau_diverge")
 MOVED = tuple(f"moved_{name}" for name in SYNTHETIC)
+WIDE = (*(f"wide_{name}" for name in SYNTHETIC), "wide_ridge")
 LIMITED = ("limited_61k", "limited_61k_noise")
 
 _WEIGHTS = (0.0, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0, 100.0, 500.0)
 _RATES = (1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2)
 _NAMES = ("learning_rate", "w_perceptual", "w_adversarial", "w_style")
 _LIMIT = 12.5
+_WIDE = (15, 16, 16, 16)  # the grid of config/poster.yaml
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,10 @@ def get(name: str, seed: int) -> Landscape:
         return _recorded(name)
     if name in ROUGH:
         return _rough(name, seed)
+    if name in WIDE:
+        return _wide(name, seed)
+    if name in MANY:
+        return _many(name, seed)
     return _synthetic(name, seed if name in MOVED else -1)
 
 
@@ -163,6 +173,32 @@ def _synthetic(name: str, seed: int) -> Landscape:
     spread = float(np.median(true[np.isfinite(true)]) - np.nanmin(true))
     noise = 0.03 * spread if name.endswith("noise") else 0.0
     return Landscape(name, parameters, true, noise=noise)
+
+
+@lru_cache(maxsize=8)
+def _wide(name: str, seed: int) -> Landscape:
+    kind = name.removeprefix("wide_")
+    moved = ridge(_WIDE, seed) if kind == "ridge" else formula(kind, seed, _WIDE)
+    spread = float(np.nanmedian(moved) - np.nanmin(moved))
+    noisy = name.endswith(("noise", "ridge"))
+    return Landscape(
+        name, _plain_axes(_WIDE), moved, noise=0.03 * spread if noisy else 0.0
+    )
+
+
+@lru_cache(maxsize=8)
+def _many(name: str, seed: int) -> Landscape:
+    true, noise = many(name, seed)
+    spread = float(np.nanmedian(true) - np.nanmin(true))
+    return Landscape(name, _plain_axes(MANY_LENGTHS), true, noise=noise * spread)
+
+
+def _plain_axes(lengths: tuple[int, ...]) -> tuple[Parameter, ...]:
+    """Axes whose values are their indices."""
+    return tuple(
+        Parameter(f"axis_{k}", tuple(float(i) for i in range(n)))
+        for k, n in enumerate(lengths)
+    )
 
 
 def formula(name: str, seed: int, lengths: tuple[int, ...]) -> Array:
@@ -218,12 +254,7 @@ def _plateau(x: Array) -> Array:
 
 def _limited(name: str) -> Landscape:
     """Gains saturate in the loss weights while distortion grows: RMSE decides."""
-    lengths = (15, 16, 16, 16)
-    parameters = tuple(
-        Parameter(n, tuple(float(i) for i in range(k)))
-        for n, k in zip(_NAMES, lengths, strict=True)
-    )
-    r, p, a, s = _unit_grid(lengths).T
+    r, p, a, s = _unit_grid(_WIDE).T
     gain = 0.9 * (1 - np.exp(-2.2 * p)) + 1.1 * (1 - np.exp(-2.0 * a)) + 0.25 * p * a
     gain += 0.35 * np.sin(np.pi * np.minimum(1.1 * s, 1.0))
     index = 4.6 - gain * np.exp(-(((r - 0.45) / 0.28) ** 2)) + 0.4 * (r - 0.45) ** 2
@@ -233,7 +264,7 @@ def _limited(name: str) -> Landscape:
     noisy = name.endswith("noise")
     return Landscape(
         name,
-        parameters,
+        _plain_axes(_WIDE),
         index,
         noise=0.03 if noisy else 0.0,
         limited=rmse,

@@ -112,7 +112,7 @@ def _network(index: list[Array], axes: tuple[Axis, ...], chance: np.random.Gener
 
 
 def ridge(lengths: tuple[int, ...], seed: int) -> Array:
-    """An instance of `rough_ridge` on a grid of four axes: N values in C order."""
+    """An instance of `rough_ridge` on any grid: N values in C order."""
     axes = tuple((str(k), tuple(range(n)), False) for k, n in enumerate(lengths))
     chance = np.random.default_rng([seed, 0x0926, _FAMILY["rough_ridge"]])
     grid = np.meshgrid(*[np.arange(n) for n in lengths], indexing="ij")
@@ -126,10 +126,12 @@ def _ridge(index: list[Array], axes: tuple[Axis, ...], chance: np.random.Generat
     basis, _ = np.linalg.qr(chance.standard_normal((d, d)))
     moved = (x - chance.uniform(0.2, 0.8, d)) @ basis
     moved[:, 1] += chance.uniform(-0.6, 0.6) * moved[:, 0] ** 2
-    steep = np.array([0.15, 1.0, 2.5, 6.0])
+    steep = np.interp(np.linspace(0.0, 3.0, d), range(4), (0.15, 1.0, 2.5, 6.0))
     value = (moved**2 * steep).sum(axis=1)
     value = value / (0.5 + value)
     for depth in (0.35, 0.3, 0.25):
         apart = (x - chance.uniform(0.0, 1.0, d)) / chance.uniform(0.12, 0.25, d)
-        value = value - depth * np.exp(-0.5 * (apart**2).sum(axis=1)) * value
+        # As wide on average with any number of axes.
+        near = np.exp(-0.5 * (apart**2).sum(axis=1) * 4.0 / d)
+        value = value - depth * near * value
     return value

@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from landscapes import LIMITED, RECORDED
+from landscapes import LIMITED, MANY, RECORDED, WIDE
 from scipy import stats
 
 mpl.use("Agg")
@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 MEASURES = ("reg50", "reg100", "reg200", "reg363", "home")
 OURS = "anova-finals"
 PEERS = ("random", "optuna-tpe", "optuna-cma", "botorch-ts")  # of ten seeds
+LARGE = WIDE + MANY
 LEVEL = 0.003
 
 
@@ -32,13 +33,17 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=HERE / "measured")
     given = parser.parse_args()
     runs = read_runs(given.folder)
-    open_runs = runs[~runs.landscape.isin(LIMITED)]
+    open_runs = runs[~runs.landscape.isin(LIMITED + LARGE)]
     text = ["# The search against its peers", ""]
     for mode, part in open_runs.groupby("mode", sort=False):
         text += [f"## {mode}", "", *overview(part), "", *verdict(part), ""]
         text += [*differences(part), "", *by_kind(part), ""]
         text += by_landscape(part)
         draw(part, given.folder / f"regret-{mode}.png")
+    large = runs[runs.landscape.isin(LARGE)]
+    for mode, part in large.groupby("mode", sort=False):
+        text += [f"## Large grids ({mode})", "", *overview(part), ""]
+        text += [*verdict(part), "", *differences(part), "", *by_landscape(part)]
     limited = runs[runs.landscape.isin(LIMITED)]
     if len(limited):
         text += ["## With a limit (sync50)", "", *with_limit(limited), ""]

@@ -17,7 +17,7 @@ def bench(monkeypatch):
     import simulation
 
     yield landscapes, methods, simulation
-    for name in ("landscapes", "methods", "rough", "simulation"):
+    for name in ("landscapes", "many", "methods", "rough", "simulation"):
         sys.modules.pop(name)
 
 
@@ -78,3 +78,24 @@ def test_a_rough_landscape_is_another_one_for_each_seed(bench, name):
     regrets = landscapes.get(name, 1).regrets
     assert np.sum(regrets == 0.0) == 1
     assert np.mean(np.isfinite(regrets)) > 0.6
+
+
+@pytest.mark.parametrize("group", ["MOVED", "ROUGH", "WIDE", "MANY"])
+def test_every_seed_has_another_optimum_and_the_same_one_again(bench, group):
+    landscapes = bench[0]
+    for name in getattr(landscapes, group):
+        first, second = (landscapes.get(name, seed) for seed in (0, 1))
+        assert np.nanargmin(first.true) != np.nanargmin(second.true)
+        landscapes._many.cache_clear()
+        again = landscapes.get(name, 0).true
+        np.testing.assert_array_equal(first.true, again)
+
+
+@pytest.mark.parametrize("name", ["many_basin", "many_funnel", "many_ridge"])
+def test_a_large_grid_is_hard_to_hit_and_can_be_won(bench, name):
+    regrets = bench[0].get(name, 2).regrets
+    assert len(regrets) == 7**6
+    assert regrets.min() == 0.0
+    assert np.mean(regrets <= 0.01) < 1e-3
+    diverged = np.mean(~np.isfinite(regrets))
+    assert diverged == pytest.approx(0.25 if name == "many_funnel" else 0.0, abs=0.01)
