@@ -116,7 +116,7 @@ def test_a_committed_race_follows_from_the_committed_curves(load, index):
 def test_bounds_and_ties_hold_the_rate_that_runs_away_without_them(load, monkeypatch):
     """On a network that is dead, so that all candidates score alike.
 
-    Whether and when a training dies depends on the last digits of the processor.
+    Whether and when a real training dies differs between machines.
     """
     more = load("stpt", "more")
     monkeypatch.setattr(more.Study, "accuracy", lambda study, part: 0.1)
