@@ -20,6 +20,7 @@ def measures(trace: Trace, tuner: Tuner) -> dict[str, float | str]:
         width: Mean number of busy slots from the first to the last proposal of the
             search; `width_all`: from the first event to the last.
         closing: Time from the first lane's end to the last one's.
+        closing_share: The same, by the length of the longest job that ran in between.
         failed: Trials of which every attempt died.
         reached: Lowest true regret among the trials told, as the steps of its course
             in time, ``time:regret`` with spaces between.
@@ -39,11 +40,23 @@ def measures(trace: Trace, tuner: Tuner) -> dict[str, float | str]:
         "width": mean_width(trace, last) if last else mean_width(trace, trace.wall),
         "width_all": mean_width(trace, trace.wall),
         "closing": max(closed) - min(closed),
+        "closing_share": closing_share(trace),
         "failed": sum(r.status == "failed" for r in tuner.history.results),
         "home": tuner.regret(chosen) if chosen is not None else float("inf"),
         "reached": show(reached(trace, tuner)),
         "incumbent": show(incumbents(trace, tuner)),
     }
+
+
+def closing_share(trace: Trace) -> float:
+    """Time from the first lane's end to the last one's, in lengths of a job.
+
+    The job is the longest of those that ran when the first lane closed; 0 where none
+    did.
+    """
+    first, last = min(trace.closed.values()), max(trace.closed.values())
+    running = [end - start for start, end in trace.busy if start <= first < end]
+    return (last - first) / max(running) if running else 0.0
 
 
 def mean_width(trace: Trace, until: float) -> float:

@@ -34,6 +34,15 @@ RECORDED = (
     "nmt_soen_6d",
     "nmtft_fren_4d",
 )
+# Made by `published.py`: all that its package carries.
+PUBLISHED = (
+    *(
+        f"hpobnn_{name}_5d"
+        for name in ("australian", "blood_transfusion", "car", "credit_g")
+    ),
+    *(f"hpobnn_{name}_5d" for name in ("kc1", "phoneme", "segment", "vehicle")),
+    *(f"fcnet_{name}_9d" for name in ("naval", "parkinsons", "protein", "slice")),
+)
 SYNTHETIC = ("smooth", "valley_noise", "plateau_diverge")
 MOVED = tuple(f"moved_{name}" for name in SYNTHETIC)
 WIDE = (*(f"wide_{name}" for name in SYNTHETIC), "wide_ridge")
@@ -118,7 +127,7 @@ class Landscape:
 
 def get(name: str, seed: int) -> Landscape:
     """The landscape of that name; the seed matters for moved and rough ones only."""
-    if name in RECORDED:
+    if name in RECORDED or name in PUBLISHED:
         return _recorded(name)
     if name in ROUGH:
         return _rough(name, seed)
@@ -136,7 +145,7 @@ def _recorded(name: str) -> Landscape:
             f"landscape {name!r} is a recorded table: set COLLINEAR_TABLES to the "
             "folder of tables (README.md says which), or leave it out of --landscapes"
         )
-    folder = Path(os.environ["COLLINEAR_TABLES"])
+    folder = _folder_of(name)
     about = json.loads((folder / f"{name}.json").read_text())
     with np.load(folder / f"{name}.npz") as file:
         values = file["values"].astype(float)
@@ -153,6 +162,18 @@ def _recorded(name: str) -> Landscape:
     # A repeat that was not recorded is drawn as the mean of the others.
     repeats = np.where(finite, values, true[:, None])
     return Landscape(name, tuple(parameters), true, repeats)
+
+
+def _folder_of(name: str) -> Path:
+    """The first folder of COLLINEAR_TABLES (a list as PATH is) with that table."""
+    folders = [Path(f) for f in os.environ["COLLINEAR_TABLES"].split(os.pathsep) if f]
+    for folder in folders:
+        if (folder / f"{name}.json").exists():
+            return folder
+    raise SystemExit(
+        f"landscape {name!r} is a recorded table, but there is no {name}.json in "
+        f"{', '.join(map(str, folders))} (COLLINEAR_TABLES)"
+    )
 
 
 @lru_cache(maxsize=8)

@@ -28,6 +28,7 @@ GROUPS = {
     "all": (
         landscapes.RECORDED + landscapes.SYNTHETIC + landscapes.MOVED + landscapes.ROUGH
     ),
+    "published": landscapes.PUBLISHED,
     "large": landscapes.WIDE + landscapes.MANY,
     "limited": landscapes.LIMITED,
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from landscapes import LIMITED, MANY, RECORDED, WIDE
+from landscapes import LIMITED, MANY, PUBLISHED, RECORDED, WIDE
 from scipy import stats
 
 mpl.use("Agg")
@@ -33,17 +33,19 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=HERE / "measured")
     given = parser.parse_args()
     runs = read_runs(given.folder)
-    open_runs = runs[~runs.landscape.isin(LIMITED + LARGE)]
+    apart = tuple(n for n in LIMITED + LARGE + PUBLISHED if n not in RECORDED)
+    open_runs = runs[~runs.landscape.isin(apart)]
     text = ["# The search against its peers", ""]
     for mode, part in open_runs.groupby("mode", sort=False):
         text += [f"## {mode}", "", *overview(part), "", *verdict(part), ""]
         text += [*differences(part), "", *by_kind(part), ""]
         text += by_landscape(part)
         draw(part, given.folder / f"regret-{mode}.png")
-    large = runs[runs.landscape.isin(LARGE)]
-    for mode, part in large.groupby("mode", sort=False):
-        text += [f"## Large grids ({mode})", "", *overview(part), ""]
-        text += [*verdict(part), "", *differences(part), "", *by_landscape(part)]
+    for title, names in (("Large grids", LARGE), ("Published tables", PUBLISHED)):
+        chosen = runs[runs.landscape.isin(names)]
+        for mode, part in chosen.groupby("mode", sort=False):
+            text += [f"## {title} ({mode})", "", *overview(part), ""]
+            text += [*verdict(part), "", *differences(part), "", *by_landscape(part)]
     limited = runs[runs.landscape.isin(LIMITED)]
     if len(limited):
         text += ["## With a limit (sync50)", "", *with_limit(limited), ""]

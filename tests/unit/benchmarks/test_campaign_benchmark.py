@@ -54,6 +54,7 @@ def test_lanes_spend_the_budget_once_and_leave_no_slot_idle(bench, method):
     assert not tuner.history.pending
     assert row["width"] == pytest.approx(50, abs=1)
     # When the first lane closes nothing is left to ask: the others end what they run.
+    assert 0.0 < row["closing_share"] <= 1.0
     assert row["closing"] <= max(end - start for start, end in trace.busy)
     fresh = [p for p in tuner.history.proposals if p.seed > 100]
     assert len(fresh) == (9 if method.endswith("finals") else 0)

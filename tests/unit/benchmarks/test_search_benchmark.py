@@ -1,5 +1,8 @@
 """A small part of the search benchmark: the simulation keeps its own rules."""
 
+import json
+import os
+import pickle
 import sys
 from pathlib import Path
 
@@ -17,8 +20,8 @@ def bench(monkeypatch):
     import simulation
 
     yield landscapes, methods, simulation
-    for name in ("landscapes", "many", "methods", "rough", "simulation"):
-        sys.modules.pop(name)
+    for name in ("landscapes", "many", "methods", "published", "rough", "simulation"):
+        sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize(("kind", "slots"), [("sync", 20), ("async", 10)])
@@ -99,3 +102,40 @@ def test_a_large_grid_is_hard_to_hit_and_can_be_won(bench, name):
     assert np.mean(regrets <= 0.01) < 1e-3
     diverged = np.mean(~np.isfinite(regrets))
     assert diverged == pytest.approx(0.25 if name == "many_funnel" else 0.0, abs=0.01)
+
+
+def test_published_tables_are_read_as_plain_numbers(tmp_path, bench):
+    import published
+
+    axes = [{"name": "a", "values": [1, 2, 3]}, {"name": "b", "values": [5, 6]}]
+    records = {
+        f"{i}{j}": {"val_acc": [0.1 * i, 0.1 * j]} for i in range(3) for j in range(2)
+    }
+    path = tmp_path / "small.pkl"
+    path.write_bytes(pickle.dumps(records))
+    values = published._values(path, axes, lambda r: r["val_acc"])
+    assert values.shape == (6, 2)  # C order: the last axis runs fastest
+    np.testing.assert_allclose(values[3], [0.1, 0.1])
+    np.testing.assert_allclose(values[4], [0.2, 0.0])
+    path.write_bytes(pickle.dumps({"00": Path("x")}))
+    with pytest.raises(pickle.UnpicklingError, match="plain numbers only"):
+        published._values(path, axes, lambda r: r["val_acc"])
+
+
+def test_a_table_is_found_in_the_first_folder_that_has_it(tmp_path, bench, monkeypatch):
+    landscapes = bench[0]
+    name = landscapes.PUBLISHED[0]
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+    folders = os.pathsep.join(str(tmp_path / f) for f in ("first", "second"))
+    monkeypatch.setenv("COLLINEAR_TABLES", folders)
+    with pytest.raises(SystemExit, match=f"no {name}.json in .*second"):
+        landscapes.get(name, 0)
+    axis = {"name": "a", "values": ["x", "y", "z"], "kind": "categorical"}
+    about = {"parameters": [axis]}
+    (tmp_path / "second" / f"{name}.json").write_text(json.dumps(about))
+    values = np.array([[3.0, 1.0], [4.0, np.nan], [np.nan, np.nan]])
+    np.savez(tmp_path / "second" / f"{name}.npz", values=values)
+    found = landscapes.get(name, 0)
+    assert found.parameters[0].categorical
+    np.testing.assert_array_equal(found.true, [2.0, 4.0, np.nan])
