@@ -240,12 +240,10 @@ def verdicts(runs: pd.DataFrame) -> list[str]:
             "never)",
             f"- regret taken home no worse: {met(home - half <= 0)} ({home:+.4f} ± "
             f"{half:.4f}; worse in {worse} of {len(pairs)} pairs)",
-            f"- last lane closes at most two job lengths after the first, in lengths "
-            f"of the longest job that then runs: {met(longest <= 2)} (largest "
-            f"{longest:.2f})",
-            f"- the same in mean job lengths: {met(closing <= 2)} (median "
-            f"{own['closing'].median():.2f}, largest {closing:.2f}, above 2 in "
-            f"{(own['closing'] > 2).sum()} of {len(own)})",
+            f"- last lane closes at most two job lengths after the first: "
+            f"{met(closing <= 2)} (median {own['closing'].median():.2f}, largest "
+            f"{closing:.2f}, above 2 in {(own['closing'] > 2).sum()} of {len(own)}; "
+            f"by the longest job that then runs at most {longest:.3f})",
             "",
         ]
     return lines

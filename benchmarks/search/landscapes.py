@@ -21,6 +21,7 @@ from many import LENGTHS as MANY_LENGTHS
 from many import NAMES as MANY
 from many import many
 from numpy.typing import NDArray
+from published import NAMES as TABLES
 from rough import NAMES as ROUGH
 from rough import ridge, rough
 
@@ -34,15 +35,7 @@ RECORDED = (
     "nmt_soen_6d",
     "nmtft_fren_4d",
 )
-# Made by `published.py`: all that its package carries.
-PUBLISHED = (
-    *(
-        f"hpobnn_{name}_5d"
-        for name in ("australian", "blood_transfusion", "car", "credit_g")
-    ),
-    *(f"hpobnn_{name}_5d" for name in ("kc1", "phoneme", "segment", "vehicle")),
-    *(f"fcnet_{name}_9d" for name in ("naval", "parkinsons", "protein", "slice")),
-)
+PUBLISHED = tuple(name for name in TABLES if name not in RECORDED)
 SYNTHETIC = ("smooth", "valley_noise", "plateau_diverge")
 MOVED = tuple(f"moved_{name}" for name in SYNTHETIC)
 WIDE = (*(f"wide_{name}" for name in SYNTHETIC), "wide_ridge")

@@ -19,7 +19,7 @@ import math
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,10 @@ _NETWORK_SETS = {
     "protein": "protein_structure",
     "slice": "slice_localization",
 }
+NAMES = (
+    *(f"hpobnn_{name}_5d" for name in _PERCEPTRON_SETS),
+    *(f"fcnet_{name}_9d" for name in _NETWORK_SETS),
+)
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -90,6 +94,7 @@ def main() -> None:
             "parameters": [{"kind": "ordinal"} | axis for axis in axes],
             "objective": objective,
         }
+        # A table counts as there when its .json is, so that comes last.
         np.savez_compressed(folder / f"{name}.npz", values=values.astype(np.float32))
         (folder / f"{name}.json").write_text(json.dumps(about, indent=1) + "\n")
         print(name, values.shape)
@@ -128,16 +133,12 @@ def _values(
     measure: Callable[[dict[str, list[float]]], list[float]],
 ) -> NDArray[np.float64]:
     with path.open("rb") as file:
-        records = _read(file)
+        records: Records = _PlainUnpickler(file).load()
     shape = tuple(len(axis["values"]) for axis in axes)
     # A key has one digit an axis: the index of its value.
     return np.array(
         [measure(records["".join(map(str, index))]) for index in np.ndindex(*shape)]
     )
-
-
-def _read(file: BinaryIO) -> Records:
-    return _PlainUnpickler(file).load()
 
 
 if __name__ == "__main__":
