@@ -92,6 +92,13 @@ class Search(Protocol):
         """The trials of a batch have ended; the keys of those that failed."""
         ...
 
+    def may_use(self, lengths: Sequence[float]) -> float | None:
+        """What a job may still use when the first lane is over; None for no limit.
+
+        It is asked with the lengths of the jobs that ended well.
+        """
+        ...
+
     def last(self) -> Sequence[Proposal]:
         """The finals, when every lane is over."""
         ...
@@ -107,6 +114,7 @@ class Trace:
         told: Time and trials of every batch told.
         closed: Time at which each lane of the search was over.
         finals: Time at which the finals were asked, or None.
+        called: Jobs that the last call ended.
     """
 
     asked: list[tuple[float, int]] = field(default_factory=list)
@@ -114,6 +122,7 @@ class Trace:
     told: list[tuple[float, tuple[Proposal, ...]]] = field(default_factory=list)
     closed: dict[str, float] = field(default_factory=dict)
     finals: float | None = None
+    called: int = 0
 
     @property
     def wall(self) -> float:
@@ -142,6 +151,8 @@ class _Run:
         self.batches: dict[str, list[Proposal]] = {}
         self.left: dict[str, int] = {}
         self.lost: set = set()
+        self.running: dict = {}  # where `busy` has the job of a trial
+        self.lengths: list[float] = []  # of the jobs that ended well
         self.tickets = 0
         self.server = 0.0  # when the main process is free again
 
@@ -169,6 +180,8 @@ class _Run:
     def _submit(self, lane: str, batch: Sequence[Proposal], now: float) -> None:
         if not batch:
             if lane != FINALS:
+                if not self.trace.closed:
+                    self._last_call(now)
                 self.trace.closed[lane] = now
             return
         self.trace.asked.append((now, len(batch)))
@@ -182,11 +195,15 @@ class _Run:
             if found.failed:
                 self.lost.add(trial.key)
             self.free -= 1
+            self.running[trial.key] = len(self.trace.busy)
             self.trace.busy.append((now, now + found.length))
             self._push(now + found.length, lane, trial)
 
     def _end(self, lane: str, trial: Proposal, now: float) -> None:
         self.free += 1
+        start, end = self.trace.busy[self.running.pop(trial.key)]
+        if trial.key not in self.lost:
+            self.lengths.append(end - start)
         self.left[lane] -= 1
         if self.left[lane]:
             return
@@ -199,3 +216,20 @@ class _Run:
 
     def _ask(self, lane: str, now: float) -> None:
         self._submit(lane, self.search.ask(lane, now), now)
+
+    def _last_call(self, now: float) -> None:
+        """The first lane is over: the jobs that run may not run for much longer."""
+        allowed = self.search.may_use(self.lengths)
+        if allowed is None:
+            return
+        latest, kept = now + allowed, []
+        for when, ticket, lane, trial in self.events:
+            if trial is not None and when > latest:
+                place = self.running[trial.key]
+                self.trace.busy[place] = (self.trace.busy[place][0], latest)
+                self.trace.called += 1
+                self.lost.add(trial.key)
+                when = latest
+            kept.append((when, ticket, lane, trial))
+        heapq.heapify(kept)
+        self.events = kept

@@ -21,7 +21,8 @@ def measures(trace: Trace, tuner: Tuner) -> dict[str, float | str]:
             search; `width_all`: from the first event to the last.
         closing: Time from the first lane's end to the last one's.
         closing_share: The same, by the length of the longest job that ran in between.
-        failed: Trials of which every attempt died.
+        called: Jobs that the last call ended.
+        failed: Trials without a result: every attempt died, or the last call ended it.
         reached: Lowest true regret among the trials told, as the steps of its course
             in time, ``time:regret`` with spaces between.
         incumbent: The same for the true regret of the best recorded trial.
@@ -41,6 +42,7 @@ def measures(trace: Trace, tuner: Tuner) -> dict[str, float | str]:
         "width_all": mean_width(trace, trace.wall),
         "closing": max(closed) - min(closed),
         "closing_share": closing_share(trace),
+        "called": trace.called,
         "failed": sum(r.status == "failed" for r in tuner.history.results),
         "home": tuner.regret(chosen) if chosen is not None else float("inf"),
         "reached": show(reached(trace, tuner)),

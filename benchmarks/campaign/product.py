@@ -18,6 +18,7 @@ from landscapes import Landscape
 
 from collinear.campaign.config import Campaign, load_campaign
 from collinear.campaign.finals import finals_batch
+from collinear.campaign.last_call import ENOUGH, allowed
 from collinear.campaign.steps import first_batches, next_batch
 from collinear.search import (
     FIRST_SEED,
@@ -44,12 +45,14 @@ class Method:
         lanes: Number of lanes.
         batch: Trials that a lane asks together.
         finals: Whether the best settings are run again.
+        last_call: Whether trainings have a limit once a lane is over.
     """
 
     strategy: dict[str, Any]
     lanes: int
     batch: int
     finals: bool = False
+    last_call: bool = True
 
 
 METHODS = {
@@ -60,6 +63,7 @@ METHODS = {
     "anova-sync": Method({"name": "anova"}, 1, 50),
     "anova-lanes": Method({"name": "anova"}, 50, 1),
     "anova-lanes-finals": Method({"name": "anova"}, 50, 1, finals=True),
+    "anova-lanes-to-the-end": Method({"name": "anova"}, 50, 1, last_call=False),
     "random-lanes": Method({"name": "random"}, 50, 1),
 }
 # Line searches end by their own rule; this only guards against one that would not.
@@ -80,6 +84,7 @@ def campaign(method: Method, grid: str, seed: int, budget: int) -> Campaign:
             "batch": method.batch,
             "max_trials": NO_LIMIT if lines else budget,
             "finals": method.finals,
+            "last_call": method.last_call,
             "application": {"pretrain": ["-"], "finetune": ["-"], "values": ["cost"]},
         }
     )
@@ -164,6 +169,12 @@ class Tuner:
     def tell(self, lane: str, trials: Sequence[Proposal], failed: set) -> None:
         results = [self.result(t, t.key in failed) for t in trials]
         self.journal.past = self.journal.past.tell(results)
+
+    def may_use(self, lengths: Sequence[float]) -> float | None:
+        rule = self.campaign.last_call
+        if rule is None or len(lengths) < ENOUGH:
+            return None
+        return allowed(lengths, rule.lengths, least=0.0)
 
     def last(self) -> Sequence[Proposal]:
         if self.campaign.finals is None:

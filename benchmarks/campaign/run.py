@@ -30,6 +30,7 @@ COMPARED = (
     "random-lanes",
     "anova-sync",
     "anova-lanes",
+    "anova-lanes-to-the-end",
     "anova-lanes-finals",
 )
 

@@ -15,6 +15,7 @@ from collinear.campaign.schema import ConfigError, check_schema
 from collinear.campaign.sections import (
     Application,
     Finals,
+    LastCallRule,
     Prepare,
     Stopping,
     StopRules,
@@ -23,6 +24,7 @@ from collinear.campaign.sections import (
     read_enqueue,
     read_finals,
     read_goal,
+    read_last_call,
     read_pretrain_race,
     read_stop_rules,
     read_stopping,
@@ -64,6 +66,7 @@ class Campaign:
         finals: The fresh runs at the end, or None.
         prepare: What is measured before the trials.
         stopping: When a trial is stopped as hopeless; None for never.
+        last_call: What a training may still use once a lane is over; None: no limit.
         pretrain_race: Variants of the pretraining that run first; None: there are none.
         pretrain_axes: Axes that the pretraining depends on too: each combination of
             their values that a trial needs has its own (`collinear.campaign.designs`).
@@ -89,6 +92,7 @@ class Campaign:
     stopping: Stopping | None = None
     pretrain_race: PretrainRace | None = None
     pretrain_axes: tuple[str, ...] = ()
+    last_call: LastCallRule | None = field(default_factory=LastCallRule)
 
     def strategy(self, prior: Prior | None = None) -> Strategy:
         """The configured search.
@@ -165,6 +169,7 @@ def load_campaign(
         stopping=read_stopping(config, application),
         pretrain_race=read_pretrain_race(config, application),
         pretrain_axes=tuple(config.get("pretrain_axes", ())),
+        last_call=read_last_call(config.get("last_call", True)),
     )
     _check_prepare(campaign)
     _check_pretrain_axes(campaign)

@@ -23,11 +23,13 @@ from types import FrameType
 from typing import Any
 
 from collinear.campaign.files import locked, read_json, write_json
+from collinear.campaign.overtime import Overtime, overseen
 from collinear.campaign.slurm_step import watched
 from collinear.search import Status
 
 # Attempts that run the program; one more only records that it failed.
 REAL_ATTEMPTS = 3
+LAST_CALL = "last_call"  # in a result: the training was ended by it
 STOP = "stop.json"  # beside settings.json: what may stop the training early
 # With less free space, a fault is the disk's and not the trial's.
 ENOUGH_BYTES = 16 * 2**20
@@ -58,6 +60,7 @@ class Stage:
         threads: Threads of BLAS and torch.
         log: File that gets the program's output.
         stop: Stop table that the first start freezes, or None.
+        overtime: When the program is ended for good, or None.
     """
 
     command: Sequence[str]
@@ -69,6 +72,7 @@ class Stage:
     threads: int
     log: Path
     stop: Mapping[str, Any] | None = None
+    overtime: Overtime | None = None
 
     @property
     def result(self) -> Path:
@@ -194,8 +198,12 @@ def _start(stage: Stage, descriptor: int) -> None:
     arguments += ["--out", str(stage.work), "--seed", str(stage.seed)]
     started = time.time()
     _append(stage, {"started": started, "host": socket.gethostname()})
-    code = _run(arguments, stage, descriptor)
+    code, over = _run(arguments, stage, descriptor, started)
     _record_attempt(stage, started, code)
+    if over is not None and not stage.result.exists():
+        record = {"status": Status.FAILED.value, "reason": over, LAST_CALL: True}
+        write_json(stage.result, record)
+        return
     if code != 0:
         raise ProgramError(
             f"{arguments[0]} ... ended with exit code {code}; see {stage.log}"
@@ -212,7 +220,10 @@ def _start(stage: Stage, descriptor: int) -> None:
         raise
 
 
-def _run(arguments: list[str], stage: Stage, descriptor: int) -> int:
+def _run(
+    arguments: list[str], stage: Stage, descriptor: int, started: float
+) -> tuple[int, str | None]:
+    """Waits for the program: its exit code, and why it was ended for good, if so."""
     stage.log.parent.mkdir(parents=True, exist_ok=True)
     with open(stage.log, "a", encoding="utf-8") as log:
         try:
@@ -230,8 +241,10 @@ def _run(arguments: list[str], stage: Stage, descriptor: int) -> int:
         numbers = (signal.SIGTERM, signal.SIGXCPU)
         previous = [signal.signal(n, _forward(process)) for n in numbers]
         try:
-            with watched(process.terminate):
-                return process.wait()
+            end = process.terminate
+            with watched(end), overseen(stage.overtime, end, started) as reasons:
+                code = process.wait()
+            return code, reasons[0] if reasons else None
         finally:
             for number, handler in zip(numbers, previous, strict=True):
                 signal.signal(number, handler)

@@ -19,6 +19,7 @@ from collinear.campaign.finals_report import (
     finals_table,
 )
 from collinear.campaign.journal import FINALS, results_of
+from collinear.campaign.last_call import last_call_notes
 from collinear.campaign.limit_tables import (
     front_table,
     limits_table,
@@ -225,6 +226,7 @@ def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) ->
         write_text(files.race_table, race_table(choice))
     prepared = [_sentence(note) for note in race_notes(campaign, root)]
     prepared += [*prepared_notes(campaign, root), *stopping_notes(campaign, root)]
+    prepared += last_call_notes(root)
     if campaign.pretrain_axes:
         speeds, unit = read_speeds(campaign, root)
         draw_speeds(campaign, speeds, unit, files.speed_front)

@@ -105,6 +105,21 @@ class Stopping:
 
 
 @dataclass(frozen=True)
+class LastCallRule:
+    """What a training may still use once the first lane is over.
+
+    Attributes:
+        lengths: Mean lengths of a training. Saving, scoring and telling come on top, so
+            1.9 has the last lane end within two lengths of a trial.
+        least: Seconds that it may use in any case: the start of a program is no sign of
+            a slow training.
+    """
+
+    lengths: float = 1.9
+    least: float = 60.0
+
+
+@dataclass(frozen=True)
 class Finals:
     """The fresh runs at the end, as far as the share of the budget allows.
 
@@ -186,6 +201,14 @@ def read_enqueue(config: Mapping[str, Any], space: SearchSpace) -> tuple[Point, 
 def read_stop_rules(section: Mapping[str, float]) -> StopRules:
     """The rules that end a search early."""
     return StopRules(section.get("improvement"), section.get("hours"))
+
+
+def read_last_call(section: bool | Mapping[str, float]) -> LastCallRule | None:
+    """The limit at the end: false for none, true for the defaults."""
+    if section is False:
+        return None
+    given = section if isinstance(section, Mapping) else {}
+    return LastCallRule(**{name: float(value) for name, value in given.items()})
 
 
 def read_stopping(

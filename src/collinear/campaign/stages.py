@@ -14,6 +14,7 @@ from collinear.campaign.designs import (
 )
 from collinear.campaign.digests import freeze, scoring_digest, training_digest
 from collinear.campaign.files import publish, read_json, write_json, write_text
+from collinear.campaign.last_call import overtime_of
 from collinear.campaign.program import ProgramError, Stage, run_stage
 from collinear.campaign.race import (
     RECORD,
@@ -149,6 +150,7 @@ def finetune(context: Context, name: TrialName) -> None:
         threads=campaign.threads,
         log=context.log,
         stop=trial_table(campaign, context.root, name),
+        overtime=overtime_of(campaign, context.root, name),
     )
     if not _starts_from_nothing(context, name, stage):
         run_stage(stage, context.attempt)

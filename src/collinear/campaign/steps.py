@@ -20,6 +20,7 @@ from collinear.campaign.journal import (
     is_empty,
     proposals_of,
 )
+from collinear.campaign.last_call import announce, withdraw
 from collinear.campaign.stages import SCORE
 from collinear.campaign.steering import (
     CLOCK,
@@ -139,7 +140,12 @@ def _ask(
     proposals, ended = next_batch(campaign, root, journal, now)
     if ended is not None:
         context["ending"] = asdict(ended)
-    return journal.record_asked(step, proposals, **context)
+    entry = journal.record_asked(step, proposals, **context)
+    if ended is not None:
+        announce(campaign, root, journal, now)
+    else:
+        withdraw(root)
+    return entry
 
 
 def next_batch(

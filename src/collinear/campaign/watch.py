@@ -10,7 +10,9 @@ from typing import TextIO
 
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
-from collinear.campaign.program import REAL_ATTEMPTS, read_attempts
+from collinear.campaign.files import read_json
+from collinear.campaign.last_call import last_call_notes
+from collinear.campaign.program import LAST_CALL, REAL_ATTEMPTS, read_attempts
 from collinear.campaign.race import race_notes
 from collinear.campaign.status import (
     CampaignStatus,
@@ -18,7 +20,7 @@ from collinear.campaign.status import (
     read_status,
     status_line,
 )
-from collinear.campaign.stopped import stopping_notes
+from collinear.campaign.stopped import METRICS, stopping_notes
 
 _SHOWN = 10  # failures; a broken program would fill the screen
 _CLEAR = "\x1b[2J\x1b[H"
@@ -44,12 +46,18 @@ def read_failures(root: Path) -> list[Failure]:
     found = []
     for work in (root / "trials").glob("*/seed*/work"):
         attempts = read_attempts(work)
-        if attempts and attempts[-1]["exit_code"] != 0:
+        if attempts and attempts[-1]["exit_code"] != 0 and not _was_called(work):
             failed = sum(1 for attempt in attempts if attempt["exit_code"] != 0)
             trial = f"{work.parent.parent.name}/{work.parent.name}"
             failure = Failure(trial, failed, attempts[-1].get("message"))
             found.append((attempts[-1]["ended"], failure))
     return [failure for _, failure in sorted(found, key=lambda f: (-f[0], f[1].trial))]
+
+
+def _was_called(work: Path) -> bool:
+    """Whether the last call ended a training; it is counted, and did not fail."""
+    result = work / METRICS
+    return result.exists() and bool(read_json(result).get(LAST_CALL))
 
 
 def details(status: CampaignStatus, root: Path) -> list[str]:
@@ -64,11 +72,12 @@ def details(status: CampaignStatus, root: Path) -> list[str]:
         line += f", at most {used / status.told * left / 3600:.3g} left at this rate"
     lines = [line]
     begun = [path.parent for path in root.glob("trials/*/seed*/work/settings.json")]
-    open_ones = sum(1 for work in begun if not (work / "metrics.json").exists())
+    open_ones = sum(1 for work in begun if not (work / METRICS).exists())
     if open_ones:
         lines.append(f"{open_ones} trainings begun and not ended")
     lines += race_notes(status.campaign, root)
     lines += stopping_notes(status.campaign, root)
+    lines += last_call_notes(root)
     failures = read_failures(root)
     for failure in failures[:_SHOWN]:
         said = failure.message or "it printed nothing"

@@ -23,7 +23,7 @@ class Status(StrEnum):
     DONE = "done"
     STOPPED = "stopped"  # by a stop rule: censored, never the incumbent
     DIVERGED = "diverged"  # the training left the finite numbers or the sane ones
-    FAILED = "failed"  # the program broke; nothing was learnt
+    FAILED = "failed"  # it broke or took too long; nothing was learnt
 
 
 @dataclass(frozen=True)
