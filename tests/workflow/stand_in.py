@@ -3,6 +3,7 @@
 It honours the contract of docs/application.md with a formula in place of a training,
 so that whole campaigns run in seconds. Settings: `seconds` (of one training),
 `seconds_cv` (their lognormal spread), `first_seconds` (of a trial's first attempt),
+`slow` (a list of the values of a trial, and `slow_seconds`: how long that one takes),
 `noise`, and the lists `broken` and
 `diverging` of values of the first axis; `broken_at` and `diverging_at` are lists of
 such a value with a training seed. With `epochs` a training has a learning curve, which
@@ -78,6 +79,8 @@ def train(config, out, stage, seed, stop):
         seconds *= length_of(params, seed, settings["seconds_cv"])
     if stage == "finetune" and len((out / "starts.txt").read_text().split()) == 1:
         seconds = settings.get("first_seconds", seconds)
+    if list(params.values()) == settings.get("slow"):
+        seconds = settings["slow_seconds"]
     time.sleep(seconds)
     wild = settings.get("diverging", []), settings.get("diverging_at", [])
     if first in wild[0] or here in wild[1]:

@@ -11,7 +11,7 @@ from typing import TextIO
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.files import read_json
-from collinear.campaign.last_call import last_call_notes
+from collinear.campaign.last_call import last_call_notes, read_last_call
 from collinear.campaign.program import LAST_CALL, REAL_ATTEMPTS, read_attempts
 from collinear.campaign.race import race_notes
 from collinear.campaign.status import (
@@ -78,6 +78,10 @@ def details(status: CampaignStatus, root: Path) -> list[str]:
     lines += race_notes(status.campaign, root)
     lines += stopping_notes(status.campaign, root)
     lines += last_call_notes(root)
+    call = None if status.finished else read_last_call(root)
+    if call is not None and call.seconds and open_ones:
+        longest = describe_time(max(call.seconds.values()))
+        lines.append(f"last call: each may use {longest} since the first lane was over")
     failures = read_failures(root)
     for failure in failures[:_SHOWN]:
         said = failure.message or "it printed nothing"

@@ -108,3 +108,23 @@ def test_an_attempt_goes_on_from_the_last_save(bench):
     assert lost
     assert max(lost) < 0.25  # two deaths of an attempt and rounding
     assert max(b / a - 1 for a, b in zip(calm, repeated, strict=True)) > 0.5
+
+
+def test_the_last_call_ends_what_runs_for_too_long(bench):
+    """Job lengths with cv 1: the last lane closes as late as the slowest job."""
+    cluster, measures, _, run = bench
+    spread = cluster.Cluster(cv=1.0)
+    rows, trials = {}, {}
+    for method in ("anova-lanes", "anova-lanes-to-the-end"):
+        trace, tuner = run.simulate(method, "jh220044", "valley", 0, spread)
+        rows[method] = measures.measures(trace, tuner)
+        trials[method] = {p.key for p in tuner.history.proposals}
+        assert len(tuner.history.results) == 60
+    ended, whole = rows.values()
+    assert len(set(map(frozenset, trials.values()))) == 1
+    assert whole["closing"] > 2
+    assert whole["called"] == 0
+    assert ended["called"] > 0
+    assert ended["failed"] == whole["failed"] + ended["called"]
+    assert ended["closing"] < whole["closing"]
+    assert ended["width"] == pytest.approx(whole["width"])

@@ -1,13 +1,16 @@
 """Programs that end well, break, lie or are started again."""
 
+import dataclasses
 import sys
 
 import pytest
 
 from collinear.campaign import program
 from collinear.campaign.files import read_json, write_json
+from collinear.campaign.overtime import Overtime
 from collinear.campaign.program import (
     ENOUGH_BYTES,
+    LAST_CALL,
     REAL_ATTEMPTS,
     ProgramError,
     Stage,
@@ -193,3 +196,46 @@ def test_threads_reach_every_library():
     environment = thread_environment(3)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         assert environment[name] == "3"
+
+
+WAITING = """
+import json, pathlib, signal, sys, time
+arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+out = pathlib.Path(arguments["--out"])
+config = json.loads(pathlib.Path(arguments["--config"]).read_text())
+def end(*_):
+    if config["finishes"]:
+        (out / "metrics.json").write_text('{"status": "done"}')
+        sys.exit(0)
+    (out / "state").write_text("saved")
+    sys.exit(1)
+signal.signal(signal.SIGTERM, end)
+(out / "ready").write_text("")
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("finishes", [False, True])
+def test_overtime_ends_a_program_for_good(make_stage, tmp_path, finishes):
+    stage = make_stage(finishes=finishes)
+    (tmp_path / "program.py").write_text(WAITING)
+
+    def reason(started, now):
+        assert started <= now
+        return "too long" if (stage.work / "ready").exists() else None
+
+    stage = dataclasses.replace(stage, overtime=Overtime(reason, 0.05))
+    record = run_stage(stage, 1)
+    if finishes:  # it came to its end in the same moment: nothing finished is lost
+        assert record == {"status": "done"}
+        return
+    assert record == {"status": "failed", "reason": "too long", LAST_CALL: True}
+    assert (stage.work / "state").read_text() == "saved"
+    assert run_stage(stage, 2) == record
+    assert len(read_attempts(stage.work)) == 1
+
+
+def test_a_program_within_its_time_is_left_alone(make_stage):
+    stage = make_stage(result='{"status": "done"}')
+    stage = dataclasses.replace(stage, overtime=Overtime(lambda *_: None, 0.01))
+    assert run_stage(stage, 1) == {"status": "done"}

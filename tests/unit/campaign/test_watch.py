@@ -98,3 +98,13 @@ def test_last_line_of_a_log(tmp_path, text, last):
     (tmp_path / "log").write_text(text)
     assert last_line(tmp_path / "log") == last
     assert last_line(tmp_path / "absent") is None
+
+
+def test_a_last_call_is_announced_while_trainings_run(campaign, root):
+    call = {"closed": 9000.0, "seconds": {"all": 5400.0}, "search": "x"}
+    write_json(root / "last_call.json", call)
+    lines = details(read_status(campaign, root), root)
+    assert "last call: each may use 1.5 h since the first lane was over" in lines
+    ended = {"status": "failed", "last_call": True}
+    write_json(root / "trials/1-0/seed1/work/metrics.json", ended)
+    assert read_failures(root) == []
