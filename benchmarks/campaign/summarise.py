@@ -6,35 +6,20 @@ python summarise.py
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-import headlines
-import matplotlib
 import numpy as np
 import pandas as pd
-from cluster import Cluster
-from measures import first_time, parse, widths
-from run import BUDGETS, simulate
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from figure import draw
+from headline_tables import headline_tables
+from measures import first_time, parse
+from run import BUDGETS
+from snakemake_tables import finished_table, overhead_table
+from tables import LABELS, met, table, usual
 
 HERE = Path(__file__).parent
 BASE = "levelled"
-LABELS = {
-    "levelled": "`levelled`, q = 1",
-    "levelled-q4": "`levelled`, q = 4",
-    "s2018": "`s2018`",
-    "radial": "`radial` (authors' parallel mode)",
-    "random-lanes": "random, 50 lanes",
-    "anova-sync": "`anova`, batches of 50",
-    "anova-lanes": "`anova`, 50 lanes",
-    "anova-lanes-to-the-end": "`anova`, 50 lanes, no last call",
-    "anova-lanes-finals": "`anova`, 50 lanes, finals",
-}
 OURS = ("anova-lanes", "anova-lanes-finals")
-DRAWN = ("levelled", "radial", "anova-sync", "anova-lanes-finals")
 
 
 def main() -> None:
@@ -54,19 +39,6 @@ def main() -> None:
         parts += finished_table(pd.read_csv(folder / "finished.csv"))
     (folder / "summary.md").write_text("\n".join(parts) + "\n")
     draw(runs, folder / "campaigns.png")
-
-
-def usual(runs: pd.DataFrame, grid: str, cv: float = 0.3) -> pd.DataFrame:
-    """The campaigns on a grid with 3 % of failures and no overhead."""
-    failures = 0.03 if cv else 0.0  # equal jobs: the reading of the documents
-    chosen = (runs["grid"] == grid) & (runs["cv"] == cv) & (runs["per_proposal"] == 0)
-    return runs[chosen & (runs["failures"] == failures)]
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines] + [""]
 
 
 def grid_tables(grid: str, runs: pd.DataFrame) -> list[str]:
@@ -249,10 +221,6 @@ def verdicts(runs: pd.DataFrame) -> list[str]:
     return lines
 
 
-def met(yes: bool) -> str:
-    return "met" if yes else "MISSED"
-
-
 def sensitivity(runs: pd.DataFrame) -> list[str]:
     """What the time of the main process for each proposal does to the width."""
     chosen = runs[(runs["method"] == "random-lanes") & (runs["cv"] == 0.3)]
@@ -303,189 +271,6 @@ def closing_table(runs: pd.DataFrame) -> list[str]:
     head = ["campaign", "grid", "attempts that die", "median", "largest", "above 2"]
     head += ["largest, in lengths of the longest job then", "trainings ended"]
     return lines + table(head, rows) if rows else []
-
-
-def headline_tables(runs: pd.DataFrame) -> list[str]:
-    """The documents' headlines beside the simulator's."""
-    lines = ["## The documents' headlines", ""]
-    lines += table(["what", "numbers"], headlines.checks())
-    lines += [
-        "Factor: full trainings of 2000 epochs (72 h) of all trials one after another, "
-        "over the wall time; a fine-tune is 9 h, the pretraining 36 h. Simulated rows "
-        "are medians over landscapes and seeds, times 9 h. The documents' batches "
-        "lasted 1.08 fine-tunes, so their jobs were nearly equal: cv 0, no failures.",
-        "",
-    ]
-    rows = []
-    for document in (headlines.JH220044, headlines.POSTER):
-        rows.append(
-            headline_row(
-                f"document: {document.name}",
-                document.trials,
-                document.batches,
-                document.hours,
-            )
-        )
-        for cv in (0.0, 0.3):
-            for method in (
-                "levelled",
-                "levelled-q4",
-                "anova-sync",
-                "anova-lanes-finals",
-            ):
-                part = usual(runs, document.name, cv)
-                part = part[part["method"] == method]
-                if len(part):
-                    rows.append(
-                        headline_row(
-                            f"simulated: {LABELS[method]}, cv {cv:g} (n = {len(part)})",
-                            part["trials"].median(),
-                            part["batches"].median(),
-                            part["wall"].median() * headlines.JOB_HOURS,
-                        )
-                    )
-    return lines + table(
-        [
-            "campaign",
-            "trials",
-            "batches",
-            "trials a batch",
-            "mean width",
-            "hours",
-            "factor",
-            "with the pretraining",
-        ],
-        rows,
-    )
-
-
-def headline_row(
-    label: str, trials: float, batches: float | None, hours: float
-) -> list[str]:
-    return [
-        label,
-        f"{trials:.0f}",
-        f"{batches:.0f}" if batches else "not stated",
-        f"{trials / batches:.1f}" if batches else "-",
-        f"{trials * headlines.JOB_HOURS / hours:.1f}",
-        f"{hours:.0f}",
-        f"{headlines.factor(trials, hours, pretraining=False):.0f}",
-        f"{headlines.factor(trials, hours, pretraining=True):.0f}",
-    ]
-
-
-def overhead_table(found: pd.DataFrame) -> list[str]:
-    """What `overhead.py` measured with the real Snakemake."""
-    lines = [
-        "## The real Snakemake, trainings of no duration",
-        "",
-        "Local profile; seconds for each trial in the first, second and last third of "
-        "the trials, then CPU seconds of the main process and of the jobs; then "
-        "seconds (CPU seconds) on the finished campaign. *load*: of the machine.",
-        "",
-    ]
-    rows = []
-    for _, row in found.iterrows():
-        thirds = [
-            " / ".join(f"{row[f'{name}{k}']:.2f}" for k in (1, 2, 3))
-            for name in ("seconds", "main_cpu", "jobs_cpu")
-        ]
-        after = [f"{row[f'{n}_s']} ({row[f'{n}_cpu']})" for n in NAMES_AFTER]
-        rows.append(
-            [
-                str(row["case"]),
-                str(row["batch"]),
-                str(row["strategy"]),
-                str(row["load"]),
-                *thirds,
-                *after,
-            ]
-        )
-    return lines + table(
-        [
-            "trials x lanes",
-            "batch",
-            "strategy",
-            "load",
-            "s a trial",
-            "main CPU",
-            "jobs CPU",
-            "`-n`",
-            "restart",
-            "`status`",
-        ],
-        rows,
-    )
-
-
-def finished_table(found: pd.DataFrame) -> list[str]:
-    """What `finished.py` measured."""
-    lines = [
-        "## A finished campaign",
-        "",
-        "CPU seconds of asking and telling one trial in each third of the campaign, "
-        "without the start of a process; then seconds (CPU seconds) on the finished "
-        "campaign. *load*: of the machine.",
-        "",
-    ]
-    rows = [
-        [
-            str(row["case"]),
-            str(row["strategy"]),
-            " / ".join(f"{row[f'proposal_cpu{k}']:.3f}" for k in (1, 2, 3)),
-            str(row["load"]),
-            *(f"{row[f'{n}_s']} ({row[f'{n}_cpu']})" for n in NAMES_AFTER),
-        ]
-        for _, row in found.iterrows()
-    ]
-    head = ["trials x lanes", "strategy", "CPU a proposal", "load"]
-    return lines + table([*head, "`-n`", "restart", "`status`"], rows)
-
-
-NAMES_AFTER = ("n", "restart", "status")
-
-
-def draw(runs: pd.DataFrame, path: Path) -> None:
-    """Busy slots over time of one campaign of each kind; regret over time of all."""
-    figure = plt.figure(figsize=(11, 5))
-    grid = figure.add_gridspec(len(DRAWN), 2, hspace=0.6, wspace=0.22)
-    right = figure.add_subplot(grid[:, 1])
-    colours = ("#1b4f72", "#b9770e", "#7d8a97", "#117a65")
-    for row, (method, colour) in enumerate(zip(DRAWN, colours, strict=True)):
-        label = LABELS[method].replace("`", "")
-        left = figure.add_subplot(grid[row, 0])
-        trace, _ = simulate(method, "jh220044", "valley", 0, Cluster())
-        times, busy = zip(*widths(trace), strict=True)
-        left.fill_between(times, busy, step="post", color=colour, lw=0)
-        left.set(xlim=(0, 42), ylim=(0, 55), yticks=(0, 50))
-        left.set_title(label, fontsize=9, loc="left", pad=2)
-        left.tick_params(labelbottom=row == len(DRAWN) - 1)
-        left.spines[["top", "right"]].set_visible(False)
-        done = usual(runs, "jh220044")
-        done = done[done["method"] == method]
-        axis = np.linspace(0, 42, 169)
-        courses = [course(parse(text), axis) for text in done["reached"]]
-        if courses:
-            shown = f"{label} (n = {len(courses)})"
-            right.plot(
-                axis, np.mean(courses, axis=0), color=colour, lw=1.8, label=shown
-            )
-    left.set(xlabel="time, mean job lengths")
-    figure.text(0.075, 0.5, "busy slots of 50", rotation=90, va="center")
-    right.set(xlabel="time, mean job lengths", ylabel="regret reached, mean of n runs")
-    right.set_yscale("log")
-    right.legend(frameon=False, fontsize=9)
-    right.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130, bbox_inches="tight")
-    plt.close(figure)
-
-
-def course(steps: Sequence[tuple[float, float]], axis: np.ndarray) -> np.ndarray:
-    """A course at given times; 1, the regret of a median setting, before its start."""
-    values = np.ones(len(axis))
-    for time, value in steps:
-        values[axis >= time] = min(value, 1.0)
-    return np.maximum(values, 1e-4)  # zero has no logarithm
 
 
 if __name__ == "__main__":

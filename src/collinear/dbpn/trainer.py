@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -24,9 +23,7 @@ from collinear.dbpn.acceleration import (
     start_of_update,
 )
 from collinear.dbpn.config import AUGMENTATIONS
-from collinear.dbpn.discriminator import Discriminator
 from collinear.dbpn.features import build_features
-from collinear.dbpn.files import derive_seed
 from collinear.dbpn.losses import (
     TERMS,
     discriminator_error,
@@ -35,7 +32,7 @@ from collinear.dbpn.losses import (
 )
 from collinear.dbpn.minibatch import PatchSource, choose_resident
 from collinear.dbpn.model import DBPN
-from collinear.dbpn.optimizer import Adam
+from collinear.dbpn.networks import build_adam, build_discriminator, build_generator
 from collinear.dbpn.patches import Patch, plan_patches
 from collinear.dbpn.pixels import normalise, to_levels
 from collinear.dbpn.task import Task
@@ -89,9 +86,9 @@ class Trainer:
         self._source = PatchSource(
             task.images, settings.scale, device, resident=resident
         )
-        self.generator = self._place(self._build_generator())
+        self.generator = self._place(build_generator(task))
         self.average = copy.deepcopy(self.generator) if stage.ema > 0 else None
-        discriminator = self._build_discriminator()
+        discriminator = build_discriminator(task)
         self.discriminator = self._place(discriminator) if discriminator else None
         self.features = (
             self._place(
@@ -101,9 +98,9 @@ class Trainer:
             else None
         )
         compile_networks(settings, self.generator, self.discriminator, self.features)
-        self._optimizer = _adam(self.generator, stage.learning_rate)
+        self._optimizer = build_adam(self.generator, stage.learning_rate)
         self._optimizer_d = (
-            _adam(self.discriminator, stage.learning_rate)
+            build_adam(self.discriminator, stage.learning_rate)
             if self.discriminator is not None
             else None
         )
@@ -295,24 +292,6 @@ class Trainer:
             self.discriminator.load_state_dict(state["d"])
             self._optimizer_d.load_state_dict(state["opt_d"])
 
-    def _build_generator(self) -> DBPN:
-        task = self.task
-        with _seeded(task, "generator"):
-            network = DBPN(task.settings.scale, task.settings.model)
-            if not task.stage_settings.zero_start:
-                network.reset_parameters(zero_start=False)
-        if task.init is not None:
-            network.load_state_dict(task.init.generator)
-        return network
-
-    def _build_discriminator(self) -> Discriminator | None:
-        stage = self.task.stage_settings
-        if stage.w_adversarial == 0:
-            return None
-        with _seeded(self.task, "discriminator"):
-            size = stage.patch * self.task.settings.scale
-            return Discriminator(stage.discriminator, size)
-
     def _place(self, network: _Network) -> _Network:
         placed = network.to(self.device)
         # torch's types do not know this argument of `to`.
@@ -396,17 +375,5 @@ class Trainer:
         return all(bool(torch.isfinite(p).all()) for p in self.result.parameters())
 
 
-def _adam(network: nn.Module, learning_rate: float) -> Adam:
-    return Adam(network.parameters(), lr=learning_rate, fused=True)
-
-
 def _state_of(part: Any) -> dict[str, Any] | None:
     return None if part is None else part.state_dict()
-
-
-@contextmanager
-def _seeded(task: Task, purpose: str) -> Iterator[None]:
-    """Seed torch's own generator for a block, and put it back afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(task.seed, task.stage, purpose))
-        yield

@@ -8,7 +8,7 @@ import pytest
 from collinear.search import Proposal
 
 FOLDER = Path(__file__).parents[3] / "benchmarks" / "campaign"
-MODULES = ("cluster", "grids", "measures", "product", "run", "summarise", "headlines")
+MODULES = ("cluster", "grids", "measures", "product", "run", "headlines", "tables")
 OTHERS = ("landscapes", "rough", "simulate")
 
 
