@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -43,6 +44,7 @@ class Kind:
         batch: Trials a lane asks for at a time.
         trials: The budget, finals included.
         finals: The share of the finals, or False.
+        last_call: What a training may still use once a lane is over.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Kind:
     batch: int
     trials: int
     finals: Mapping[str, Any] | bool
+    last_call: Mapping[str, float] | bool = True
 
     @property
     def reproducible(self) -> bool:
@@ -61,6 +64,10 @@ KINDS = (
     Kind("levelled", {"name": "levelled", "q": 1}, 1, 6, 10, False),
     Kind("finals", {"name": "anova"}, 1, 4, 12, {"share": 0.3}),
     Kind("lanes", {"name": "anova"}, 3, 1, 9, False),
+    # So short that it ends trainings of every campaign, killed ones or not.
+    Kind(
+        "last call", {"name": "anova"}, 3, 1, 9, False, {"lengths": 0.1, "least": 0.1}
+    ),
 )
 # A job of Slurm costs seconds of CPU time, so its campaigns are smaller.
 SLURM_KINDS = (
@@ -86,6 +93,7 @@ def settings(kind: Kind, diary: Path, pause: float) -> dict[str, Any]:
         "batch": kind.batch,
         "max_trials": kind.trials,
         "finals": kind.finals,
+        "last_call": kind.last_call,
         "application": {
             "values": ["niqe", "rmse"],
             "pretrain": command("pretrain"),
@@ -170,7 +178,7 @@ def faults(checkout: Checkout, expected: list[tuple[Any, ...]] | None) -> list[s
     """
     return [
         *_history_faults(checkout, expected),
-        *_diary_faults(checkout.diary),
+        *_diary_faults(checkout.diary, called_trials(checkout.root)),
         *_file_faults(checkout.root),
     ]
 
@@ -185,19 +193,42 @@ def _history_faults(
     history = checkout.history()
     if expected is not None and history != expected:
         yield f"the history differs: {history} instead of {expected}"
-    names = [f"{row[2]}/seed{row[3]}" for row in history]
+    names = _folders(history)
     if len(names) != len(set(names)):
         yield f"a trial is told twice: {names}"
-    if any(row[4] != "done" for row in history):
-        yield f"a trial was lost: {[row[2:5] for row in history if row[4] != 'done']}"
+    called = called_trials(checkout.root)
+    lost = [
+        row[2:5]
+        for row, name in zip(history, _folders(history), strict=True)
+        if row[4] != ("failed" if name in called else "done")
+    ]
+    if lost:
+        yield f"a trial was lost: {lost}"
     if not entries:
         yield "the journal is empty"
 
 
-def _diary_faults(diary: Path) -> Iterator[str]:
+def _folders(history: list[tuple[Any, ...]]) -> list[str]:
+    return [f"{'-'.join(map(str, row[2]))}/seed{row[3]}" for row in history]
+
+
+def called_trials(root: Path) -> set[str]:
+    """Folders of the trials that the last call ended."""
+    found = set()
+    for path in root.glob("trials/*/seed*/work/metrics.json"):
+        with suppress(ValueError):  # a torn file is a fault of its own
+            if json.loads(path.read_text()).get("last_call"):
+                found.add("/".join(path.parts[-4:-2]))
+    return found
+
+
+def _diary_faults(diary: Path, called: set[str]) -> Iterator[str]:
     for trial, rows in read_diary(diary).items():
         ends = [i for i, row in enumerate(rows) if row[2] == "end"]
-        if len(ends) != 1:
+        if trial.replace("-seed", "/seed") in called:
+            if ends:
+                yield f"{trial} was trained to its end and counts as failed"
+        elif len(ends) != 1:
             yield f"{trial} was trained to its end {len(ends)} times"
         elif ends[0] != len(rows) - 1:
             yield f"{trial} was started again after its end"
@@ -213,9 +244,13 @@ def _file_faults(root: Path) -> Iterator[str]:
             json.loads(path.read_text())
         except ValueError:
             yield f"{path.relative_to(root)} is not whole"
+    called = called_trials(root)
     for folder in root.glob("trials/*/seed*"):
         # Of the published copies only the scores are wanted at the end; what a user
         # deleted of the others comes back when something needs it.
-        for name in ("score.json", "work/metrics.json", "work/weights.pt"):
+        wanted = ["score.json", "work/metrics.json"]
+        if "/".join(folder.parts[-2:]) not in called:
+            wanted.append("work/weights.pt")
+        for name in wanted:
             if not (folder / name).exists():
                 yield f"{folder.relative_to(root)}/{name} is missing"

@@ -64,3 +64,16 @@ def test_torn_files_and_missing_scores_are_seen(chaos, tmp_path):
     found = " ".join(campaigns.faults(checkout, None))
     assert "work/metrics.json is not whole" in found
     assert "score.json is missing" in found
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_only_the_last_call_may_end_a_training(chaos, tmp_path, called):
+    campaigns, _ = chaos
+    checkout = campaigns.Checkout(tmp_path, tmp_path / "diary")
+    diary(tmp_path / "diary", [1, 10, "start"], [2, 10, "step"])
+    work = checkout.root / "trials/1-1/seed1/work"
+    work.mkdir(parents=True)
+    (work / "metrics.json").write_text(json.dumps({"last_call": called}))
+    found = " ".join(campaigns.faults(checkout, None))
+    assert ("trained to its end 0 times" in found) != called
+    assert ("weights.pt is missing" in found) != called
