@@ -64,7 +64,7 @@ KINDS = (
     Kind("levelled", {"name": "levelled", "q": 1}, 1, 6, 10, False),
     Kind("finals", {"name": "anova"}, 1, 4, 12, {"share": 0.3}),
     Kind("lanes", {"name": "anova"}, 3, 1, 9, False),
-    # So short that it ends trainings of every campaign, killed ones or not.
+    # So short that it meets trainings in their middle, killed ones or not.
     Kind(
         "last call", {"name": "anova"}, 3, 1, 9, False, {"lengths": 0.1, "least": 0.1}
     ),
