@@ -8,7 +8,7 @@ formula stands for the training.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from landscapes import Landscape
 
 from collinear.campaign.config import Campaign, load_campaign
 from collinear.campaign.finals import finals_batch
-from collinear.campaign.last_call import ENOUGH, allowed
+from collinear.campaign.last_call import allowed
 from collinear.campaign.steps import first_batches, next_batch
 from collinear.search import (
     FIRST_SEED,
@@ -172,9 +172,8 @@ class Tuner:
 
     def may_use(self, lengths: Sequence[float]) -> float | None:
         rule = self.campaign.last_call
-        if rule is None or len(lengths) < ENOUGH:
-            return None
-        return allowed(lengths, rule.lengths, least=0.0)
+        # Times are in lengths of a job here, so there is no least time in seconds.
+        return None if rule is None else allowed(replace(rule, least=0.0), lengths)
 
     def last(self) -> Sequence[Proposal]:
         if self.campaign.finals is None:

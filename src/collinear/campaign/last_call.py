@@ -27,6 +27,8 @@ from collinear.campaign.files import read_json, write_json
 from collinear.campaign.journal import FINALS, Journal, results_of
 from collinear.campaign.overtime import Overtime
 from collinear.campaign.program import LAST_CALL, read_attempts
+from collinear.campaign.sections import LastCallRule
+from collinear.campaign.stopped import METRICS
 from collinear.campaign.trials import (
     TrialName,
     conventional_trial,
@@ -66,23 +68,24 @@ def announce(campaign: Campaign, root: Path, journal: Journal, now: float) -> No
     search = search_digest(campaign)
     if known is not None and known.search == search:
         return
-    seconds = {
-        design: allowed(lengths, campaign.last_call.lengths, campaign.last_call.least)
+    found = {
+        design: allowed(campaign.last_call, lengths)
         for design, lengths in _lengths(campaign, root, journal).items()
-        if len(lengths) >= ENOUGH
     }
+    seconds = {design: limit for design, limit in found.items() if limit is not None}
     write_json(root / RECORD, {"closed": now, "seconds": seconds, "search": search})
 
 
-def allowed(lengths: Sequence[float], wanted: float, least: float) -> float:
-    """Time that a training may still use, in the unit of `lengths`.
+def allowed(rule: LastCallRule, lengths: Sequence[float]) -> float | None:
+    """Time that a training may still use; None where too few have ended.
 
     Args:
+        rule: What is allowed; its `least` in the unit of `lengths`.
         lengths: How long finished trainings ran.
-        wanted: Mean lengths that are allowed.
-        least: What is allowed in any case.
     """
-    return max(least, wanted * fmean(lengths))
+    if len(lengths) < ENOUGH:
+        return None
+    return max(rule.least, rule.lengths * fmean(lengths))
 
 
 def withdraw(root: Path) -> None:
@@ -94,7 +97,7 @@ def read_last_call(root: Path) -> LastCall | None:
     """What was written down; None before the first lane is over."""
     try:
         return LastCall(**read_json(root / RECORD))
-    except OSError:  # withdrawn, or the file server hiccups: it is read again
+    except FileNotFoundError:
         return None
 
 
@@ -159,12 +162,17 @@ def used_since(moment: float, attempts: Sequence[tuple[float, float]]) -> float:
     return sum(max(0.0, end - max(start, moment)) for start, end in attempts)
 
 
+def was_called(folder: Path) -> bool:
+    """Whether the last call ended the training whose results are in a folder."""
+    result = folder / METRICS
+    return result.exists() and bool(read_json(result).get(LAST_CALL))
+
+
 def last_call_notes(root: Path) -> list[str]:
     """A sentence for `status` and the report where trainings were ended."""
     if read_last_call(root) is None:
         return []
-    records = (read_json(path) for path in root.glob("trials/*/seed*/metrics.json"))
-    ended = sum(bool(record.get(LAST_CALL)) for record in records)
+    ended = sum(map(was_called, root.glob("trials/*/seed*")))
     if not ended:
         return []
     many = "1 training was" if ended == 1 else f"{ended} trainings were"

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from collinear.campaign.overtime import looking
+
 PROCESSES = Path("/proc")
 _STARTS = "SLURM_RESTART_COUNT"  # Slurm sets it when a job was requeued
 PAUSE = 15.0
@@ -46,22 +48,19 @@ def watched(end: Callable[[], None], pause: float = PAUSE) -> Iterator[None]:
     if job is None or not holders:
         yield
         return
-    over, lost = threading.Event(), threading.Event()
+    lost = threading.Event()
 
-    def look() -> None:
-        while not over.wait(pause):
-            if not all(holds(path, job) for path in holders):
-                lost.set()
-                end()
-                return
+    def look() -> bool:
+        if all(holds(path, job) for path in holders):
+            return False
+        lost.set()
+        end()
+        return True
 
-    watcher = threading.Thread(target=look, daemon=True)
-    watcher.start()
     try:
-        yield
+        with looking(look, pause):
+            yield
     finally:
-        over.set()
-        watcher.join()
         if lost.is_set() or not all(holds(path, job) for path in holders):
             cancel(job)
 

@@ -10,9 +10,8 @@ from typing import TextIO
 
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
-from collinear.campaign.files import read_json
-from collinear.campaign.last_call import last_call_notes, read_last_call
-from collinear.campaign.program import LAST_CALL, REAL_ATTEMPTS, read_attempts
+from collinear.campaign.last_call import last_call_notes, read_last_call, was_called
+from collinear.campaign.program import REAL_ATTEMPTS, read_attempts
 from collinear.campaign.race import race_notes
 from collinear.campaign.status import (
     CampaignStatus,
@@ -46,18 +45,12 @@ def read_failures(root: Path) -> list[Failure]:
     found = []
     for work in (root / "trials").glob("*/seed*/work"):
         attempts = read_attempts(work)
-        if attempts and attempts[-1]["exit_code"] != 0 and not _was_called(work):
+        if attempts and attempts[-1]["exit_code"] != 0 and not was_called(work):
             failed = sum(1 for attempt in attempts if attempt["exit_code"] != 0)
             trial = f"{work.parent.parent.name}/{work.parent.name}"
             failure = Failure(trial, failed, attempts[-1].get("message"))
             found.append((attempts[-1]["ended"], failure))
     return [failure for _, failure in sorted(found, key=lambda f: (-f[0], f[1].trial))]
-
-
-def _was_called(work: Path) -> bool:
-    """Whether the last call ended a training; it is counted, and did not fail."""
-    result = work / METRICS
-    return result.exists() and bool(read_json(result).get(LAST_CALL))
 
 
 def details(status: CampaignStatus, root: Path) -> list[str]:

@@ -2,12 +2,13 @@
 
 import dataclasses
 import sys
+import time
 
 import pytest
 
 from collinear.campaign import program
 from collinear.campaign.files import read_json, write_json
-from collinear.campaign.overtime import Overtime
+from collinear.campaign.overtime import Overtime, looking
 from collinear.campaign.program import (
     ENOUGH_BYTES,
     LAST_CALL,
@@ -239,3 +240,19 @@ def test_a_program_within_its_time_is_left_alone(make_stage):
     stage = make_stage(result='{"status": "done"}')
     stage = dataclasses.replace(stage, overtime=Overtime(lambda *_: None, 0.01))
     assert run_stage(stage, 1) == {"status": "done"}
+
+
+def test_a_look_that_cannot_read_is_repeated():
+    seen = []
+
+    def look():
+        seen.append(1)
+        if len(seen) == 1:
+            raise OSError("stale file handle")
+        return True
+
+    with looking(look, 0.01):
+        deadline = time.monotonic() + 10
+        while len(seen) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert len(seen) == 2
