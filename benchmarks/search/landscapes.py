@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from kernels import NAMES as KERNELS
 from many import LENGTHS as MANY_LENGTHS
 from many import NAMES as MANY
 from many import many
@@ -27,6 +28,7 @@ from rough import ridge, rough
 
 Array = NDArray[np.float64]
 
+HERE = Path(__file__).parent
 RECORDED = (
     "fcnet_naval_6d",
     "gpu_pnpoly_3090_4d",
@@ -120,6 +122,8 @@ class Landscape:
 
 def get(name: str, seed: int) -> Landscape:
     """The landscape of that name; the seed matters for moved and rough ones only."""
+    if name in KERNELS:
+        return _table(name, HERE / "kernels")
     if name in RECORDED or name in PUBLISHED:
         return _recorded(name)
     if name in ROUGH:
@@ -131,14 +135,17 @@ def get(name: str, seed: int) -> Landscape:
     return _synthetic(name, seed if name in MOVED else -1)
 
 
-@lru_cache(maxsize=8)
 def _recorded(name: str) -> Landscape:
     if "COLLINEAR_TABLES" not in os.environ:
         raise SystemExit(
             f"landscape {name!r} is a recorded table: set COLLINEAR_TABLES to the "
             "folder of tables (README.md says which), or leave it out of --landscapes"
         )
-    folder = _folder_of(name)
+    return _table(name, _folder_of(name))
+
+
+@lru_cache(maxsize=8)
+def _table(name: str, folder: Path) -> Landscape:
     about = json.loads((folder / f"{name}.json").read_text())
     with np.load(folder / f"{name}.npz") as file:
         values = file["values"].astype(float)

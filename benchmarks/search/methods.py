@@ -90,6 +90,9 @@ def by_name(name: str) -> Callable[..., Any]:
     """The maker of a method."""
     if name == "anova-finals":
         return own("anova", finals=SHARE)
+    if name in ("anova-two", "anova-two-finals"):
+        finals = SHARE if name.endswith("finals") else 0.0
+        return own("anova", finals=finals, second_model=True)
     if name in ("anova", "random", "levelled", "s2018"):
         return own(name)
     import peers  # needs the packages of the peers

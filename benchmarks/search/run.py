@@ -29,6 +29,7 @@ GROUPS = {
         landscapes.RECORDED + landscapes.SYNTHETIC + landscapes.MOVED + landscapes.ROUGH
     ),
     "published": landscapes.PUBLISHED,
+    "kernels": landscapes.KERNELS,
     "large": landscapes.WIDE + landscapes.MANY,
     "limited": landscapes.LIMITED,
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from landscapes import LIMITED, MANY, PUBLISHED, RECORDED, WIDE
+from landscapes import KERNELS, LIMITED, MANY, PUBLISHED, RECORDED, WIDE
 from scipy import stats
 
 mpl.use("Agg")
@@ -25,6 +25,8 @@ MEASURES = ("reg50", "reg100", "reg200", "reg363", "home")
 OURS = "anova-finals"
 PEERS = ("random", "optuna-tpe", "optuna-cma", "botorch-ts")  # of ten seeds
 LARGE = WIDE + MANY
+OTHERS = {"Large grids": LARGE, "Published tables": PUBLISHED, "Kernels": KERNELS}
+APART = LARGE + PUBLISHED + KERNELS
 LEVEL = 0.003
 
 
@@ -33,14 +35,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=HERE / "measured")
     given = parser.parse_args()
     runs = read_runs(given.folder)
-    open_runs = runs[~runs.landscape.isin(LIMITED + LARGE + PUBLISHED)]
+    open_runs = runs[~runs.landscape.isin(LIMITED + APART)]
     text = ["# The search against its peers", ""]
     for mode, part in open_runs.groupby("mode", sort=False):
         text += [f"## {mode}", "", *overview(part), "", *verdict(part), ""]
         text += [*differences(part), "", *by_kind(part), ""]
         text += by_landscape(part)
         draw(part, given.folder / f"regret-{mode}.png")
-    for title, names in (("Large grids", LARGE), ("Published tables", PUBLISHED)):
+    for title, names in OTHERS.items():
         chosen = runs[runs.landscape.isin(names)]
         for mode, part in chosen.groupby("mode", sort=False):
             text += [f"## {title} ({mode})", "", *overview(part), ""]

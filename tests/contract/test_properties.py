@@ -36,6 +36,8 @@ KINDS = {
     "latin": ("levelled", {"start": "latin", "count": "batches"}),
     "anova": ("anova", {}),
     "anova-warm": ("anova", {}),
+    "anova-two": ("anova", {"second_model": True}),
+    "anova-two-warm": ("anova", {"second_model": True}),
     "levelled-warm": ("levelled", {}),
     "random": ("random", {}),
     "exhaustive": ("exhaustive", {}),

@@ -67,7 +67,8 @@ def make_strategy(
         options: By name: ``start`` (list of indices, parameter values by name,
             or ``"latin"`` for a Latin hypercube), ``alpha``, ``count``
             (``"samples"`` or ``"batches"``, see `LineStrategy`), ``axis`` (`ippe`),
-            ``q`` (`levelled`), ``categorical`` and ``repeat_every`` (`anova`).
+            ``q`` (`levelled`), ``categorical``, ``repeat_every`` and ``second_model``
+            (`anova`).
         space: The grid.
         goal: What is minimised, under which limits.
         seed: Campaign seed; `anova`, `random` and a Latin hypercube use it.
@@ -151,8 +152,13 @@ def _line_options(
 
 
 def _anova_options(given: dict[str, Any]) -> dict[str, Any]:
-    _check_options("anova", given, ("categorical", "repeat_every"))
+    _check_options("anova", given, ("categorical", "repeat_every", "second_model"))
     _check_type("anova", "repeat_every", given.get("repeat_every", 0), int)
+    if not isinstance(given.get("second_model", False), bool):
+        raise StrategyError(
+            "strategy 'anova': second_model must be true or false, but got "
+            f"{given['second_model']!r}"
+        )
     names = given.get("categorical", ())
     if not isinstance(names, list | tuple):
         raise StrategyError(

@@ -8,6 +8,7 @@ pairs of observations first.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,16 +19,62 @@ from collinear.search.grid_model import CONSTANT_VARIANCE, Array, Hyper, Indices
 from collinear.search.kernels import AxisShape, correlation, main_parts
 
 _JITTER = 1e-8
-_PRIOR_WEIGHT = 0.02  # pull of the log hyperparameters towards their start
 _DIGITS = 4  # of a fitted log hyperparameter: the last bits of BLAS must not matter
+_NONE = (-40.0, -40.0, -40.0)  # a variance of exp(-40)
 
-# log start, lower and upper bound
-_CURVE = (np.log(0.3), -7.0, 3.0)
-_LINE = (np.log(0.3), -7.0, 3.0)
-_LENGTH = (np.log(0.5), -2.5, 1.5)
-_OFFSET = (np.log(0.1), -6.0, 1.0)
-_INTERACTION = (np.log(0.3), -6.0, 2.0)
-_NOISE = (np.log(0.01), -9.0, 1.0)
+Belief = tuple[float, float, float]  # log start, lower and upper bound
+
+
+@dataclass(frozen=True)
+class HyperPrior:
+    """What is believed of hyperparameters before the data, on their logarithms.
+
+    Attributes:
+        curve: See `Hyper`, as the others.
+        line: The same for every axis.
+        length: The same for every axis.
+        offset: See `Hyper`.
+        interaction: See `Hyper`.
+        noise: See `Hyper`.
+        weight: Pull of each towards its start.
+    """
+
+    curve: Belief
+    line: Belief
+    length: Belief
+    offset: Belief
+    interaction: Belief
+    noise: Belief
+    weight: float
+
+
+ANOVA = HyperPrior(
+    curve=(math.log(0.3), -7.0, 3.0),
+    line=(math.log(0.3), -7.0, 3.0),
+    length=(math.log(0.5), -2.5, 1.5),
+    offset=(math.log(0.1), -6.0, 1.0),
+    interaction=(math.log(0.3), -6.0, 2.0),
+    noise=(math.log(0.01), -9.0, 1.0),
+    weight=0.02,
+)
+
+
+def product_prior(n_axes: int) -> HyperPrior:
+    """The interaction alone, with lengths that grow with the number of axes.
+
+    The lengths have the density LogNormal(sqrt 2 + log(d) / 2, sqrt 3) of C. Hvarfner
+    et al., Vanilla Bayesian Optimization Performs Great in High Dimensions, 2024,
+    section 5, whose mode is the start here; the weight is that of its spread.
+    """
+    return HyperPrior(
+        curve=_NONE,
+        line=_NONE,
+        length=(math.sqrt(2.0) + math.log(n_axes) / 2.0 - 3.0, -3.0, 3.0),
+        offset=_NONE,
+        interaction=(0.0, -2.0, 2.0),
+        noise=(math.log(0.05), -9.0, 1.0),
+        weight=1.0 / 6.0,
+    )
 
 
 @dataclass(frozen=True)
@@ -44,7 +91,12 @@ class Fit:
 
 
 def fit_hyper(
-    axes: tuple[AxisShape, ...], points: Indices, values: Array, *, max_steps: int = 25
+    axes: tuple[AxisShape, ...],
+    points: Indices,
+    values: Array,
+    *,
+    prior: HyperPrior = ANOVA,
+    max_steps: int = 25,
 ) -> Fit:
     """Fits the hyperparameters to standardised data.
 
@@ -52,10 +104,11 @@ def fit_hyper(
         axes: The d axes.
         points: n x d indices.
         values: n numbers with a spread of about 1.
+        prior: What is believed of them before the data.
         max_steps: Steps of L-BFGS-B at most.
     """
-    task = Likelihood(axes, points, values)
-    limits = _limits(len(axes))
+    task = Likelihood(axes, points, values, prior)
+    limits = _limits(len(axes), prior)
     # Here: most jobs of a campaign start without a fit, and this import is slow.
     from scipy.optimize import minimize
 
@@ -78,9 +131,9 @@ def unpack(logs: Array) -> Hyper:
     return Hyper(curve, line, length, float(raw[-3]), float(raw[-2]), float(raw[-1]))
 
 
-def _limits(d: int) -> Array:
-    rows = [_CURVE] * d + [_LINE] * d + [_LENGTH] * d
-    return np.array([*rows, _OFFSET, _INTERACTION, _NOISE])
+def _limits(d: int, prior: HyperPrior) -> Array:
+    rows = [prior.curve] * d + [prior.line] * d + [prior.length] * d
+    return np.array([*rows, prior.offset, prior.interaction, prior.noise])
 
 
 @dataclass(frozen=True)
@@ -90,6 +143,7 @@ class Likelihood:
     axes: tuple[AxisShape, ...]
     points: Indices
     values: Array
+    prior: HyperPrior = ANOVA
 
     @cached_property
     def _parts(self) -> list[tuple[Array, Array, Array]]:
@@ -108,7 +162,7 @@ class Likelihood:
 
     def loss(self, logs: Array) -> tuple[float, Array]:
         """Penalised negative log likelihood and gradient at 3 d + 3 log parameters."""
-        h, start = unpack(logs), _limits(len(self.axes))[:, 0]
+        h, start = unpack(logs), _limits(len(self.axes), self.prior)[:, 0]
         pairs = zip(self.axes, h.length, strict=True)
         tables = [correlation(axis, length) for axis, length in pairs]
         gram = np.full((len(self.values),) * 2, CONSTANT_VARIANCE)
@@ -126,10 +180,11 @@ class Likelihood:
         white = solve_triangular(lower, self.values, lower=True, check_finite=False)
         fit = 0.5 * white @ white + np.log(np.diag(lower)).sum()
         pull = logs - start
-        loss = float(fit + _PRIOR_WEIGHT * pull @ pull)
+        weight = self.prior.weight
+        loss = float(fit + weight * pull @ pull)
         slopes = [table[1] for table in tables]
         gradient = self._gradient(h, lower, white, product, slopes)
-        return loss, gradient + 2.0 * _PRIOR_WEIGHT * pull
+        return loss, gradient + 2.0 * weight * pull
 
     def _gradient(
         self, h: Hyper, lower: Array, white: Array, product: Array, slopes: list[Array]

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from collinear.search.grid_model import Array, GridModel, Indices, Posterior
 from collinear.search.history import Limit
-from collinear.search.hyper import Fit, fit_hyper
+from collinear.search.hyper import ANOVA, Fit, HyperPrior, fit_hyper
 from collinear.search.kernels import AxisShape
 from collinear.search.observations import Observations
 from collinear.search.warp import SHARES, Warp, bounded, make_warp
@@ -88,16 +88,23 @@ class Models:
         return total
 
 
-def build(axes: Axes, seen: Observations, limits: Sequence[Limit]) -> Models | None:
+def build(
+    axes: Axes, seen: Observations, limits: Sequence[Limit], prior: HyperPrior = ANOVA
+) -> Models | None:
     """The models given everything seen, or None below `NEEDED` finite costs."""
-    if np.sum(seen.measured) < NEEDED or not axes:
+    if not enough(axes, seen):
         return None
     n = last_refit(seen)
-    share, fit = _fit(axes, seen.points[:n], bounded(seen.costs[:n]), SHARES)
+    share, fit = _fit(axes, seen.points[:n], bounded(seen.costs[:n]), SHARES, prior)
     values = bounded(seen.costs)
     objective = _condition(axes, seen.points, values, share, fit)
-    models = (_limit_model(axes, seen, n, k, m) for k, m in enumerate(limits))
+    models = (_limit_model(axes, seen, n, k, m, prior) for k, m in enumerate(limits))
     return Models(objective, tuple(m for m in models if m is not None))
+
+
+def enough(axes: Axes, seen: Observations) -> bool:
+    """Whether there can be a model: `NEEDED` finite costs and an axis to vary."""
+    return bool(np.sum(seen.measured) >= NEEDED and axes)
 
 
 def last_refit(seen: Observations) -> int:
@@ -111,7 +118,7 @@ def last_refit(seen: Observations) -> int:
 
 
 def _limit_model(
-    axes: Axes, seen: Observations, n: int, k: int, limit: Limit
+    axes: Axes, seen: Observations, n: int, k: int, limit: Limit, prior: HyperPrior
 ) -> LimitModel | None:
     raw = seen.limited[:, k]
     known = np.isfinite(raw)
@@ -123,7 +130,7 @@ def _limit_model(
     values = np.log(raw[known]) if logs else raw[known]
     values = bounded(values, keep=maximum)
     points, early = seen.points[known], int(np.sum(known[:n]))
-    share, fit = _fit(axes, points[:early], values[:early], (None,))
+    share, fit = _fit(axes, points[:early], values[:early], (None,), prior)
     surrogate = _condition(axes, points, values, share, fit)
     *tighter, largest = surrogate.warp.forward(maxima).tolist()
     return LimitModel(surrogate, largest, tuple(tighter))
@@ -138,10 +145,14 @@ def _condition(
 
 
 def _fit(
-    axes: Axes, points: Indices, values: Array, shares: tuple[float | None, ...]
+    axes: Axes,
+    points: Indices,
+    values: Array,
+    shares: tuple[float | None, ...],
+    prior: HyperPrior,
 ) -> tuple[float | None, Fit]:
-    shape = (len(values), len(axes))
-    return _remembered_fit(axes, shape, points.tobytes(), values.tobytes(), shares)
+    shape, content = (len(values), len(axes)), (points.tobytes(), values.tobytes())
+    return _remembered_fit(axes, shape, *content, shares, prior)
 
 
 @lru_cache(maxsize=32)
@@ -151,10 +162,11 @@ def _remembered_fit(
     points: bytes,
     values: bytes,
     shares: tuple[float | None, ...],
+    prior: HyperPrior,
 ) -> tuple[float | None, Fit]:
     """`choose_fit`, which is pure, so an answer may be kept for the same data."""
     indices = np.frombuffer(points, dtype=np.intp).reshape(shape)
-    return choose_fit(axes, indices, np.frombuffer(values), shares)
+    return choose_fit(axes, indices, np.frombuffer(values), shares, prior)
 
 
 def forget_fits() -> None:
@@ -163,7 +175,11 @@ def forget_fits() -> None:
 
 
 def choose_fit(
-    axes: Axes, points: Indices, values: Array, shares: Sequence[float | None]
+    axes: Axes,
+    points: Indices,
+    values: Array,
+    shares: Sequence[float | None],
+    prior: HyperPrior = ANOVA,
 ) -> tuple[float | None, Fit]:
     """The warp, and the hyperparameters under it, that explain the values best.
 
@@ -172,13 +188,14 @@ def choose_fit(
         points: n x d indices.
         values: n finite recorded values.
         shares: The warps to choose from; see `Warp`.
+        prior: What is believed of the hyperparameters before the data.
     """
     chosen = _informative(values)
     tried = []
     for share in shares:
         warp = make_warp(values, share)
         scaled = warp.forward(values[chosen])
-        fit = fit_hyper(axes, points[chosen], scaled)
+        fit = fit_hyper(axes, points[chosen], scaled, prior=prior)
         tried.append((fit.loss + warp.log_jacobian(scaled), share, fit))
     _, share, fit = min(tried, key=lambda entry: entry[0])
     return share, fit

@@ -130,18 +130,21 @@ def test_anova_finds_the_best_setting_within_each_limit():
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_draws_take_turns_over_limits_and_over_lines(n):
+@pytest.mark.parametrize("second", [False, True])
+def test_draws_take_turns_over_limits_and_over_kinds(n, second):
+    kinds = {"line", "global", "near"} if second else {"line", "global"}
     maxima = (11.0, 12.0, 13.0, 16.0)[-n:]
     goal = Goal("y", (Limit("r", maxima[-1], maxima[:-1]),))
     history = search(goal, 24)
-    reasons = [p.reason for p in Anova(SPACE, goal, seed=2).ask(history, 4 * n)]
+    strategy = Anova(SPACE, goal, seed=2, second_model=second)
+    reasons = [p.reason for p in strategy.ask(history, 4 * n)]
     if n == 1:
-        assert set(reasons) == {"line", "global"}
+        assert set(reasons) == kinds
         return
     for maximum in maxima:
         mine = [r for r in reasons if r.endswith(f" for r <= {maximum:g}")]
         assert len(mine) == 4
-        assert {r.split(" for ")[0] for r in mine} == {"line", "global"}
+        assert {r.split(" for ")[0] for r in mine} == kinds
 
 
 def test_one_limit_in_a_list_is_that_limit():
