@@ -90,9 +90,9 @@ def by_name(name: str) -> Callable[..., Any]:
     """The maker of a method."""
     if name == "anova-finals":
         return own("anova", finals=SHARE)
-    if name in ("anova-two", "anova-two-finals"):
+    if name in ("anova-one", "anova-one-finals"):  # without the second model
         finals = SHARE if name.endswith("finals") else 0.0
-        return own("anova", finals=finals, second_model=True)
+        return own("anova", finals=finals, second_model=False)
     if name in ("anova", "random", "levelled", "s2018"):
         return own(name)
     import peers  # needs the packages of the peers

@@ -207,6 +207,7 @@ def _draw_reasons(axes: Axes, history: History) -> None:
         "fill": ("fill", GREY, "o"),
         "global": ("global", GREEN, "s"),
         "line": ("line", BLUE, "o"),
+        "near": ("near", ORANGE, "^"),
     }
     _draw_points(axes, history, kinds)
 

@@ -32,7 +32,7 @@ KINDS = {
     "levelled-latin": ("levelled", {"q": 3, "start": "latin", "count": "batches"}),
     "s2018-latin": ("s2018", {"start": "latin", "alpha": 1.0}),
     "anova": ("anova", {}),
-    "anova-two": ("anova", {"second_model": True}),
+    "anova-one": ("anova", {"second_model": False}),
     "random": ("random", {}),
     "exhaustive": ("exhaustive", {}),
 }

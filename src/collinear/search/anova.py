@@ -68,7 +68,7 @@ class Anova:
     categorical: tuple[str, ...] = ()
     repeat_every: int = 0
     prior: Prior | None = None
-    second_model: bool = False
+    second_model: bool = True
 
     def __post_init__(self) -> None:
         for name in ("seed", "repeat_every"):

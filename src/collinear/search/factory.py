@@ -154,7 +154,7 @@ def _line_options(
 def _anova_options(given: dict[str, Any]) -> dict[str, Any]:
     _check_options("anova", given, ("categorical", "repeat_every", "second_model"))
     _check_type("anova", "repeat_every", given.get("repeat_every", 0), int)
-    if not isinstance(given.get("second_model", False), bool):
+    if not isinstance(given.get("second_model", True), bool):
         raise StrategyError(
             "strategy 'anova': second_model must be true or false, but got "
             f"{given['second_model']!r}"

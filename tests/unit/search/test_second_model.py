@@ -52,7 +52,7 @@ def data(seed, n=40):
 
 
 def test_every_second_draw_is_the_second_models():
-    strategy = Anova(SPACE, GOAL, second_model=True)
+    strategy = Anova(SPACE, GOAL)
     assert {p.reason for p in strategy.ask(History(), 9)} == {"fill"}
     batch = strategy.ask(play(strategy, 1), 8)
     assert [p.reason for p in batch] == ["near", "global", "near", "line"] * 2
@@ -69,14 +69,14 @@ def test_without_it_the_draws_are_those_of_the_first_model_alone():
 
 
 def test_finds_the_optimum_of_a_bowl():
-    history = play(Anova(SPACE, GOAL, second_model=True), 3)
+    history = play(Anova(SPACE, GOAL), 3)
     assert history.incumbent(GOAL).point == (5, 2, 3)
 
 
 @pytest.mark.parametrize("first_slot", [60, 61])
 def test_one_proposal_fits_one_model(first_slot):
     """The fits are most of the time of an `ask` where slots are refilled one by one."""
-    strategy = Anova(SPACE, GOAL, second_model=True)
+    strategy = Anova(SPACE, GOAL)
     history = play(strategy, 3)
     history = history.ask(strategy.ask(history, first_slot - 60))
     surrogate.forget_fits()
@@ -86,7 +86,7 @@ def test_one_proposal_fits_one_model(first_slot):
 
 
 def test_draws_keep_the_limits():
-    strategy = Anova(SPACE, Goal("y", (Limit("r", 3.0),)), second_model=True)
+    strategy = Anova(SPACE, Goal("y", (Limit("r", 3.0),)))
     history = play(strategy, 3)
     near = [p for p in strategy.ask(history, 20) if p.reason == "near"]
     assert np.mean([p.point[0] <= 3 for p in near]) >= 0.8

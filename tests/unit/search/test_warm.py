@@ -169,9 +169,9 @@ def test_related_trials_save_trials():
         return history.incumbent(GOAL).values["y"]
 
     prior = earlier(lambda p: 30 * bowl(p, (5.5, 2.9)) - 4)
-    warm = [best(prior, seed) for seed in range(5)]
-    cold = [best(None, seed) for seed in range(5)]
-    assert np.mean(warm) < np.mean(cold)
+    warm = [best(prior, seed) for seed in range(20)]
+    cold = [best(None, seed) for seed in range(20)]
+    assert np.mean(warm) < 0.7 * np.mean(cold)
 
 
 def test_search_ends_on_an_exhausted_grid_with_a_warm_start():
