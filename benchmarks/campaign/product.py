@@ -55,18 +55,15 @@ class Method:
     last_call: bool = True
 
 
-# The rows in `measured/` are of `anova` with its first model alone.
-_ANOVA = {"name": "anova", "second_model": False}
-
 METHODS = {
     "levelled": Method({"name": "levelled", "q": 1}, 1, 50),
     "levelled-q4": Method({"name": "levelled", "q": 4}, 1, 50),
     "s2018": Method({"name": "s2018"}, 1, 50),
     "radial": Method({"name": "radial"}, 1, 50),
-    "anova-sync": Method(_ANOVA, 1, 50),
-    "anova-lanes": Method(_ANOVA, 50, 1),
-    "anova-lanes-finals": Method(_ANOVA, 50, 1, finals=True),
-    "anova-lanes-to-the-end": Method(_ANOVA, 50, 1, last_call=False),
+    "anova-sync": Method({"name": "anova"}, 1, 50),
+    "anova-lanes": Method({"name": "anova"}, 50, 1),
+    "anova-lanes-finals": Method({"name": "anova"}, 50, 1, finals=True),
+    "anova-lanes-to-the-end": Method({"name": "anova"}, 50, 1, last_call=False),
     "random-lanes": Method({"name": "random"}, 50, 1),
 }
 # Line searches end by their own rule; this only guards against one that would not.
