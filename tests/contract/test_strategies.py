@@ -227,8 +227,13 @@ class TestStrategyContract:
         for shorter, longer in pairwise(strategy.ask(History(), k) for k in range(9)):
             assert longer[: len(shorter)] == shorter
 
-    @pytest.mark.parametrize(("scale", "shift"), [(4.0, 0.0), (1.0, 8.0), (1e-3, -5.0)])
+    @pytest.mark.parametrize(
+        ("scale", "shift"),
+        [(4.0, 0.0), (1e-3, 0.0), (1.0, 8.0), (1.0, -5.0), (0.37, 11.0)],
+    )
     def test_shift_and_scale_of_the_objective_change_nothing(self, kind, scale, shift):
+        """But for a line of equal stand-ins: its curvatures are rounding errors."""
+
         def rescaled(proposal):
             result = mixed(4)(proposal)
             if result.status is not Status.DONE:

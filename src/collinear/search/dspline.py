@@ -10,7 +10,9 @@ The penalty has no boundary rows, so f continues linearly beyond the data.
 
 Sources: marker grid, penalty and alpha = 0.1 as in DSICE 1.0.1 (Kogakuin-HPCL);
 fitting by Givens rotations as in T. Tanaka et al., Scientific Programming 22 (2014)
-299-307.
+299-307. The order of the operations gives the numbers of DSICE 1.0.1 to the last bit:
+on a smooth line curvatures differ by rounding errors alone, and these then decide what
+is measured next.
 """
 
 from __future__ import annotations
@@ -217,12 +219,12 @@ def _rotate_in(
         if first == 0.0 and second == 0.0:
             break
         diagonal, upper, outer = rows[j]
-        radius = math.hypot(diagonal, first)
+        radius = math.sqrt(diagonal * diagonal + first * first)
         if radius == 0.0:  # only below two data, where R is singular: nothing to turn
             first, second = second, 0.0
             continue
         c, s = diagonal / radius, first / radius
-        rows[j] = (radius, c * upper + s * second, c * outer)
+        rows[j] = (c * diagonal + s * first, c * upper + s * second, c * outer)
         rhs[j], target = c * rhs[j] + s * target, c * target - s * rhs[j]
         first, second = c * second - s * upper, -s * outer
     return target
@@ -234,5 +236,5 @@ def _back_substitute(rows: Sequence[_Row], rhs: Sequence[float]) -> list[float]:
     f = [0.0] * (n + 2)
     for j in range(n - 1, -1, -1):
         diagonal, upper, outer = rows[j]
-        f[j] = (rhs[j] - upper * f[j + 1] - outer * f[j + 2]) / diagonal
+        f[j] = (rhs[j] - outer * f[j + 2] - upper * f[j + 1]) / diagonal
     return f[:n]

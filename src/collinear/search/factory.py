@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from collinear.search.anova import Anova
+from collinear.search.dspline import DEFAULT_ALPHA
 from collinear.search.history import Goal
 from collinear.search.replay import StrategyError
 from collinear.search.space import Point, SearchSpace
@@ -143,6 +145,12 @@ def _line_options(
             f"{count!r}"
         )
     given["by_batch"] = count == "batches"
+    if kind is S2017 and given.get("alpha", DEFAULT_ALPHA) != DEFAULT_ALPHA:
+        warnings.warn(
+            f"strategy 's2017' smooths with alpha = {DEFAULT_ALPHA}, as DSICE 1.0.1 "
+            f"does: alpha = {given['alpha']!r} is not used; s2018 would use it",
+            stacklevel=3,
+        )
     start = given.pop("start", None)
     if start == "latin":
         given["design"] = latin_hypercube(space.shape, seed)

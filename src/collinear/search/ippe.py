@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from collinear.search import dspline
 from collinear.search.dspline import DSpline
@@ -26,6 +26,12 @@ TRISECTION = "trisection of line"
 MINIMUM = "spline minimum on line"
 MAXIMUM = "spline maximum on line"
 CURVATURE = "curvature on line"
+
+# What a line that holds still for `REPEATS_TO_STOP` counts. DSICE 1.0.1 looks at the
+# spline after every sample in P_2024B ("each sample"), and once for all samples that
+# were told together in the others ("samples"): there three samples of one batch can end
+# a line on one look. "batches" counts the looks themselves and is ours.
+Counting = Literal["samples", "each sample", "batches"]
 
 
 class Candidate(NamedTuple):
@@ -45,10 +51,9 @@ class LineSearch:
         data: (index, cost) of what the spline holds, in the order it was added.
         spline: The fitted d-spline, or None during trisection.
         minimum: Grid index of the spline's minimum after the last sample.
-        repeats: For how many samples the minimum has been there.
+        repeats: For how many samples or batches the minimum has been there.
         done: The line needs nothing more.
-        by_batch: False counts samples, as DSICE 1.0.1 does: three samples told
-            together can end a line on one look at the spline. True counts batches.
+        counting: What the stop rule counts, see `Counting`.
     """
 
     n_points: int
@@ -58,7 +63,7 @@ class LineSearch:
     minimum: int | None = None
     repeats: int = 0
     done: bool = False
-    by_batch: bool = False
+    counting: Counting = "samples"
 
 
 def advance(
@@ -74,21 +79,17 @@ def advance(
         costs: Finite cost of every index that has one.
         visited: Indices that need no measurement any more. An index that is visited
             and has no cost failed: it is released from every needed set.
-        arrived: Indices told since the last call, in order: the stop rule counts them
-            one by one.
+        arrived: Indices told since the last call, in order: one batch.
     """
     if state.done:
         return state
     if state.spline is None:
         state = _load(state, costs, visited)
     else:
-        before = state
-        for index in arrived:
-            if index in costs:
-                state = _observe(state, costs, index)
-        if state.by_batch and state is not before:
-            stayed = state.minimum == before.minimum
-            state = replace(state, repeats=before.repeats + 1 if stayed else 1)
+        news = [index for index in arrived if index in costs]
+        each = state.counting == "each sample"
+        for batch in [[index] for index in news] if each else [news]:
+            state = _observe(state, costs, batch)
     full = all(index in visited for index in range(state.n_points))
     settled = state.repeats >= REPEATS_TO_STOP or len(state.data) >= MAX_SAMPLES
     return replace(state, done=full or settled)
@@ -100,7 +101,8 @@ def candidates(state: LineSearch, visited: Collection[int]) -> tuple[Candidate, 
     During trisection: the coarse-to-fine order, so the needed indices come first.
     Afterwards: estimates below the lowest sample, lowest first; estimates above the
     highest sample, highest first (a guard against extrapolation); the rest by falling
-    curvature of the spline.
+    curvature of the spline. Of equal ones the first takes the lower index, the others
+    the higher one, as in DSICE 1.0.1.
     """
     if state.done:
         return ()
@@ -130,21 +132,32 @@ def _load(
     return replace(state, data=data, spline=spline, minimum=spline.minimum, repeats=1)
 
 
-def _observe(state: LineSearch, costs: Mapping[int, float], index: int) -> LineSearch:
-    """Adds one sample and counts whether the minimum stayed at its grid index."""
-    held = dict(state.data)
-    data = (*((i, costs[i]) for i in held if i != index), (index, costs[index]))
-    if state.spline is not None and data[:-1] == state.data:
-        spline = state.spline.add(index, costs[index])
-    else:  # a stand-in has moved, or the index is told again: refit
-        spline = _fit(state, data)
-    stayed = spline.minimum == state.minimum
+def _observe(
+    state: LineSearch, costs: Mapping[int, float], arrived: Sequence[int]
+) -> LineSearch:
+    """Adds the samples of a batch and counts whether the minimum stayed where it was.
+
+    A minimum that moved counts once, one that stayed all samples of the batch, or the
+    batch.
+    """
+    if not arrived:
+        return state
+    fresh = dict.fromkeys(arrived)
+    held = tuple((i, costs[i]) for i, _ in state.data if i not in fresh)
+    added = tuple((i, costs[i]) for i in fresh)
+    if state.spline is not None and held == state.data:
+        spline = state.spline
+        for index, cost in added:
+            spline = spline.add(index, cost)
+    else:  # a stand-in has moved, or an index is told again: refit
+        spline = _fit(state, (*held, *added))
+    grown = state.repeats + (1 if state.counting == "batches" else len(arrived))
     return replace(
         state,
-        data=data,
+        data=(*held, *added),
         spline=spline,
         minimum=spline.minimum,
-        repeats=state.repeats + 1 if stayed else 1,
+        repeats=grown if spline.minimum == state.minimum else 1,
     )
 
 
@@ -165,8 +178,8 @@ def _by_priority(
     above = [i for i in free if estimates[i] > high]
     inside = [i for i in free if low <= estimates[i] <= high]
     below.sort(key=lambda i: estimates[i])
-    above.sort(key=lambda i: -estimates[i])
-    inside.sort(key=lambda i: -curvatures[i])
+    above.sort(key=lambda i: (-estimates[i], -i))
+    inside.sort(key=lambda i: (-curvatures[i], -i))
     return (
         *(Candidate(i, MINIMUM) for i in below),
         *(Candidate(i, MAXIMUM) for i in above),

@@ -178,12 +178,13 @@ def trisection_order(n_points: int) -> tuple[int, ...]:
 
     Begins with `trisection_set`; what follows is optional and only fills free slots
     while the set is being measured. Segments of two steps yield index 1 of the line
-    rather than their own middle: a slip of DSICE 1.0.1 that is kept, because it
-    decides what a batch holds. Its effect is that each index comes at most once here
-    and some interior ones not at all; the d-spline may still ask for those later.
+    rather than their own middle: a slip of DSICE 1.0.1 that is kept with its repeats,
+    because an index's place here decides where it comes among the lines of a batch.
+    Some interior indices do not come at all; the d-spline may still ask for those.
     """
-    order = list(trisection_set(n_points))
-    segments = [(0, n_points - 1)]
+    last = n_points - 1
+    order = [0, last, *_cuts(0, last)]
+    segments = [(0, last)]
     while segments:
         left, right = segments.pop(0)
         if right - left == 2:
@@ -191,9 +192,10 @@ def trisection_order(n_points: int) -> tuple[int, ...]:
         if right - left <= 2:
             continue
         first, second = _cuts(left, right)
-        order += [first, second]
+        if (left, right) != (0, last):
+            order += [first, second]
         segments += [(left, first), (first, second), (second, right)]
-    return tuple(dict.fromkeys(order))
+    return tuple(order)
 
 
 def _cuts(left: int, right: int) -> tuple[int, int]:

@@ -9,17 +9,22 @@ not public; simulated runs come near their counts (363 trials in 27 batches of a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 from itertools import zip_longest
 
-from collinear.search.lines import Direction, lines_through
-from collinear.search.replay import Desk, OpenLine, Search, Wish
+from collinear.search.lines import Direction, direction_between, lines_through
+from collinear.search.replay import Desk, OpenLine, Search, Wish, Wishes
 from collinear.search.space import Point
 
 
 def search_around(
-    desk: Desk, base: Point, *, first_level: int, per_round: int | None
+    desk: Desk,
+    base: Point,
+    *,
+    first_level: int,
+    per_round: int | None,
+    back_along: bool,
 ) -> Search:
     """Explores all lines of <= level axes through the base, and moves the base.
 
@@ -34,6 +39,8 @@ def search_around(
         first_level: Number of axes that the first lines may change.
         per_round: Points of one line per batch after its trisection; None lists every
             unvisited point of a line, as P_2024B does.
+        back_along: Whether the line on which the base moved is explored again from
+            the new base; P_2024B takes it as explored.
     """
     level = first_level
     explored: set[tuple[Point, Direction]] = set()
@@ -41,9 +48,13 @@ def search_around(
         lines = lines_through(base, desk.shape, level)
         fresh = [line for line in lines if (base, line.direction) not in explored]
         explored.update((base, line.direction) for line in fresh)
-        yield from _explore(desk, base, [desk.open(line) for line in fresh], per_round)
-        best = desk.ledger.best(point for line in lines for point in line.points)
+        opened = [desk.open(line) for line in fresh]
+        finished = yield from _explore(desk, base, opened, per_round)
+        found = [line.best(desk) for line in finished]
+        best = desk.ledger.best(point for point in found if point is not None)
         if best is not None and desk.ledger.rank(best) < desk.ledger.rank(base):
+            if not back_along:
+                explored.add((best, direction_between(base, best)))
             base = best
         elif level == len(desk.shape):
             return
@@ -53,7 +64,7 @@ def search_around(
 
 def _explore(
     desk: Desk, base: Point, lines: list[OpenLine], per_round: int | None
-) -> Search:
+) -> Generator[Wishes, tuple[Point, ...], list[OpenLine]]:
     """Runs the lines side by side until all are done and the base is visited."""
     while base not in desk.ledger.visited or not all(ln.state.done for ln in lines):
         told = yield partial(_wishes, desk, base, tuple(lines), per_round)
@@ -61,6 +72,7 @@ def _explore(
             line.advance(desk, told) if line.touched_by(told) else line
             for line in lines
         ]
+    return lines
 
 
 def _wishes(

@@ -22,6 +22,7 @@ from collinear.search.history import (
 )
 from collinear.search.ippe import (
     Candidate,
+    Counting,
     LineSearch,
     advance,
     candidates,
@@ -64,20 +65,20 @@ class Desk:
         ledger: Everything told so far.
         shape: Lengths of the axes.
         alpha: Smoothing of the d-spline.
-        by_batch: What the stop rule of a line counts; see `LineSearch`.
+        counting: What the stop rule of a line counts.
         explored: The lines opened so far, in order.
     """
 
     ledger: Ledger
     shape: tuple[int, ...]
     alpha: float
-    by_batch: bool = False
+    counting: Counting = "samples"
     explored: list[Line] = field(default_factory=list)
 
     def open(self, line: Line) -> OpenLine:
         """Starts the search on a line with everything that is known on it."""
         self.explored.append(line)
-        state = LineSearch(len(line), self.alpha, by_batch=self.by_batch)
+        state = LineSearch(len(line), self.alpha, counting=self.counting)
         return OpenLine(line, state).advance(self)
 
 
@@ -100,6 +101,15 @@ class OpenLine:
     def touched_by(self, told: Iterable[Point]) -> bool:
         """True when one of the points lies on the line."""
         return any(point in self.line.index for point in told)
+
+    def best(self, desk: Desk) -> Point | None:
+        """The best measured point, None when there is none.
+
+        On a tie it is the one that the spline took in first (DSICE 1.0.1): what was
+        there before in the order of the line, then point by point as told.
+        """
+        taken_in = [self.line.points[i] for i, _ in self.state.data]
+        return desk.ledger.best([*taken_in, *self.line.points])
 
     def wishes(self, desk: Desk, per_round: int | None = None) -> list[Wish]:
         """Unvisited points, the most wanted first.
@@ -175,10 +185,10 @@ def replay(
     space: SearchSpace,
     goal: Goal,
     alpha: float,
-    by_batch: bool = False,
+    counting: Counting = "samples",
 ) -> Replay:
     """Runs a strategy through all events of a history."""
-    desk = Desk(Ledger(space, goal), space.shape, alpha, by_batch)
+    desk = Desk(Ledger(space, goal), space.shape, alpha, counting)
     search = start(desk)
     wishes = next(search, None)
     order: dict[tuple[Point, int], int] = {}

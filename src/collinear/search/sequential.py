@@ -10,7 +10,7 @@ searches. A point is never measured twice and a failed trial blocks nothing.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 
 from collinear.search.lines import (
@@ -39,13 +39,16 @@ def search_axis(desk: Desk, base: Point, axis: int) -> Search:
     yield from search_line(desk, line_through(base, direction, desk.shape))
 
 
-def search_line(desk: Desk, line: Line) -> Search:
-    """Collinear exploration of one line, until its stop rule holds."""
+def search_line(
+    desk: Desk, line: Line
+) -> Generator[Wishes, tuple[Point, ...], Point | None]:
+    """Collinear exploration of one line until its stop rule holds; its best point."""
     running = desk.open(line)
     while not running.state.done:
         told = yield partial(running.wishes, desk)
         if running.touched_by(told):
             running = running.advance(desk, told)
+    return running.best(desk)
 
 
 def search_by_levels(desk: Desk, base: Point, *, only_full_level: bool) -> Search:
@@ -53,26 +56,34 @@ def search_by_levels(desk: Desk, base: Point, *, only_full_level: bool) -> Searc
 
     Level L allows directions that change up to L axes. It grows by one whenever a
     collinear exploration ends at its base, and is never lowered; the search ends when
-    that happens at the highest level. S_2017 starts there.
+    that happens at the highest level. S_2017 starts there. As in DSICE 1.0.1, it also
+    ends where a move leads to a base around which nothing is left to measure.
 
-    The line goes through the best neighbour even when that is worse than the base.
+    The line goes through the best neighbour even when that is worse than the base; of
+    equal neighbours it takes one that was measured before, then the first in order. Of
+    equal points of a line the base moves to the one that the line took in first.
     """
     n_axes = len(desk.shape)
     level = n_axes if only_full_level else 1
     searched: set[tuple[Point, Direction]] = set()
+    moved = False
     yield from _measure(desk, [Wish(base, "start")])
     while True:
         around = _open_neighbours(desk, base, level, searched)
+        unvisited = _unvisited(desk, around)
+        if moved and not unvisited:
+            return
         yield from _measure(desk, around)
         searched.update((base, wish.direction) for wish in around)
         best = base
-        nearest = desk.ledger.best(wish.point for wish in around)
+        known_first = sorted(around, key=unvisited.__contains__)
+        nearest = desk.ledger.best(wish.point for wish in known_first)
         if nearest is not None:
             direction = direction_between(base, nearest)
             line = line_through(base, direction, desk.shape)
-            yield from search_line(desk, line)
-            best = _best_of_line(desk, line, base)
-        if best != base:
+            best = (yield from search_line(desk, line)) or base
+        moved = best != base
+        if moved:
             base = best
             searched.add((base, direction))
         elif level == n_axes:
@@ -96,18 +107,9 @@ def _open_neighbours(
 def _measure(desk: Desk, wishes: list[Wish]) -> Search:
     """Waits until every point is visited."""
     unvisited = partial(_unvisited, desk, wishes)
-    while any(unvisited()):
+    while unvisited():
         yield unvisited
 
 
-def _unvisited(desk: Desk, wishes: list[Wish]) -> Iterable[Wish]:
+def _unvisited(desk: Desk, wishes: list[Wish]) -> list[Wish]:
     return [wish for wish in wishes if wish.point not in desk.ledger.visited]
-
-
-def _best_of_line(desk: Desk, line: Line, base: Point) -> Point:
-    """The best measured point of a line; the base unless another one is better."""
-    ledger = desk.ledger
-    best = ledger.best(line.points)
-    if best is None or not ledger.rank(best) < ledger.rank(base):
-        return base
-    return best

@@ -15,6 +15,7 @@ import numpy as np
 
 from collinear.search.dspline import DEFAULT_ALPHA
 from collinear.search.history import Goal, History, Proposal
+from collinear.search.ippe import Counting
 from collinear.search.lines import Line, lines_through
 from collinear.search.radial import search_around
 from collinear.search.replay import (
@@ -73,6 +74,8 @@ class LineStrategy:
             does) or batches that held a sample of the line.
     """
 
+    counts: ClassVar[Counting] = "samples"
+
     space: SearchSpace
     goal: Goal
     start: Point | None = None
@@ -107,6 +110,11 @@ class LineStrategy:
         """The first base."""
         return self.start or tuple(n // 2 for n in self.space.shape)
 
+    @property
+    def smoothing(self) -> float:
+        """The alpha of the d-splines."""
+        return self.alpha
+
     def ask(self, history: History, k: int) -> tuple[Proposal, ...]:
         """See `Strategy.ask`."""
         return self._replay(history).proposals(_checked_count(k))
@@ -132,8 +140,8 @@ class LineStrategy:
             history,
             space=self.space,
             goal=self.goal,
-            alpha=self.alpha,
-            by_batch=self.by_batch,
+            alpha=self.smoothing,
+            counting="batches" if self.by_batch else self.counts,
         )
 
 
@@ -160,7 +168,14 @@ class Ippe(LineStrategy):
 
 @dataclass(frozen=True)
 class S2017(LineStrategy):
-    """Directional and collinear exploration in all directions at once (S_2017)."""
+    """Directional and collinear exploration in all directions at once (S_2017).
+
+    Its d-splines smooth with 0.1 whatever `alpha` says, as in DSICE 1.0.1.
+    """
+
+    @property
+    def smoothing(self) -> float:
+        return DEFAULT_ALPHA
 
     def search_from(self, desk: Desk, base: Point) -> Search:
         return search_by_levels(desk, base, only_full_level=True)
@@ -178,9 +193,13 @@ class S2018(LineStrategy):
 class Radial(LineStrategy):
     """All lines through the base side by side (P_2024B, without its live-lock)."""
 
+    counts: ClassVar[Counting] = "each sample"
+
     def search_from(self, desk: Desk, base: Point) -> Search:
         n_axes = len(self.space.axes)
-        return search_around(desk, base, first_level=n_axes, per_round=None)
+        return search_around(
+            desk, base, first_level=n_axes, per_round=None, back_along=False
+        )
 
 
 @dataclass(frozen=True)
@@ -201,6 +220,8 @@ class Levelled(LineStrategy):
         q: IPPE points of one line per batch, >= 1.
     """
 
+    counts: ClassVar[Counting] = "each sample"
+
     q: int = 1
 
     def __post_init__(self) -> None:
@@ -209,7 +230,9 @@ class Levelled(LineStrategy):
             raise StrategyError(f"q must be >= 1, but got {self.q!r}")
 
     def search_from(self, desk: Desk, base: Point) -> Search:
-        return search_around(desk, base, first_level=1, per_round=self.q)
+        return search_around(
+            desk, base, first_level=1, per_round=self.q, back_along=True
+        )
 
 
 @dataclass(frozen=True)

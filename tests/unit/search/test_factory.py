@@ -33,6 +33,12 @@ def test_options_reach_the_strategy():
     assert strategy == Levelled(SPACE, GOAL, start=(2, 0), alpha=1, q=3)
 
 
+def test_s2017_says_that_it_does_not_use_alpha():
+    with pytest.warns(UserWarning, match="alpha = 1.5 is not used"):
+        strategy = make("s2017", {"alpha": 1.5})
+    assert strategy.smoothing == 0.1
+
+
 def test_start_may_be_given_by_values():
     strategy = make("s2018", {"start": {"a": 0.4, "b": 2}})
     assert strategy.ask(History(), 1)[0].point == (2, 1)
