@@ -29,7 +29,7 @@ from collinear.search import (
 GOAL = Goal("y", (Limit("r", 1.5, (0.5, 1.0)),))
 KINDS = {
     "ippe": ("ippe", {}),
-    "s2017": ("s2017", {"alpha": 1.0}),
+    "s2017": ("s2017", {}),
     "s2018": ("s2018", {}),
     "radial": ("radial", {}),
     "levelled": ("levelled", {"q": 2}),
