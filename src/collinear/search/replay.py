@@ -67,6 +67,8 @@ class Desk:
         alpha: Smoothing of the d-spline.
         counting: What the stop rule of a line counts.
         explored: The lines opened so far, in order.
+        awaited: The points that a sequential search has waited for so far. Where a
+            trial reports late or never, later points can be told before them.
     """
 
     ledger: Ledger
@@ -74,6 +76,7 @@ class Desk:
     alpha: float
     counting: Counting = "samples"
     explored: list[Line] = field(default_factory=list)
+    awaited: set[Point] = field(default_factory=set)
 
     def open(self, line: Line) -> OpenLine:
         """Starts the search on a line with everything that is known on it."""

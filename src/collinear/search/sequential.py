@@ -48,6 +48,7 @@ def search_line(
         told = yield partial(running.wishes, desk)
         if running.touched_by(told):
             running = running.advance(desk, told)
+    desk.awaited.update(line.points)
     return running.best(desk)
 
 
@@ -57,7 +58,8 @@ def search_by_levels(desk: Desk, base: Point, *, only_full_level: bool) -> Searc
     Level L allows directions that change up to L axes. It grows by one whenever a
     collinear exploration ends at its base, and is never lowered; the search ends when
     that happens at the highest level. S_2017 starts there. As in DSICE 1.0.1, it also
-    ends where a move leads to a base around which nothing is left to measure.
+    ends where a move leads to a base around which nothing is left to measure; what was
+    told ahead of its turn, because another trial reports late or never, does not count.
 
     The line goes through the best neighbour even when that is worse than the base; of
     equal neighbours it takes one that was measured before, then the first in order. Of
@@ -71,7 +73,8 @@ def search_by_levels(desk: Desk, base: Point, *, only_full_level: bool) -> Searc
     while True:
         around = _open_neighbours(desk, base, level, searched)
         unvisited = _unvisited(desk, around)
-        if moved and not unvisited:
+        awaited = all(wish.point in desk.awaited for wish in around)
+        if moved and awaited and not unvisited:
             return
         yield from _measure(desk, around)
         searched.update((base, wish.direction) for wish in around)
@@ -109,6 +112,7 @@ def _measure(desk: Desk, wishes: list[Wish]) -> Search:
     unvisited = partial(_unvisited, desk, wishes)
     while unvisited():
         yield unvisited
+    desk.awaited.update(wish.point for wish in wishes)
 
 
 def _unvisited(desk: Desk, wishes: list[Wish]) -> list[Wish]:

@@ -126,15 +126,19 @@ def _follow(case):
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_rounds_equal_reference(case):
     case = _with_table(case)
+    table = case["table"]
     strategy, history = _follow(case)
     if case["finished"]:
         assert strategy.ask(history, 1) == ()
         [best] = _flat([history.incumbent(_goal(case))], case["shape"])
-        assert case["table"][best] == case["table"][case["best"]]  # of equals, any
+        equals = [i for i, y in enumerate(table) if y == table[case["best"]]]
+        assert best == case["best"] or ("formula" in case and best in equals)
 
 
-# The test above follows all runs; short ones are also played without its help.
-SEQUENTIAL = [c for c in CASES if c["cap"] == 1 and len(c["rounds"]) < 80]
+# The test above follows all runs. Of the second file short ones are played again.
+SEQUENTIAL = [
+    c for c in CASES if c["cap"] == 1 and ("formula" not in c or len(c["rounds"]) < 80)
+]
 
 
 @pytest.mark.parametrize("case", SEQUENTIAL, ids=_name)
