@@ -28,7 +28,8 @@ from collinear.dbpn.cost import (
     update_counts,
 )
 from collinear.dbpn.files import write_json
-from collinear.dbpn.profile import measure_point, plan_points, run_profile, subject_of
+from collinear.dbpn.profile import plan_points, run_profile, subject_of
+from collinear.dbpn.profile_point import measure_point
 from collinear.dbpn.request import read_request
 from collinear.training.cost_model import CostModel
 

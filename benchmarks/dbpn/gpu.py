@@ -27,7 +27,8 @@ from step import lean_update, plain_update
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from collinear.dbpn.commands import run_score, run_stage
+from collinear.dbpn.apply import run_score
+from collinear.dbpn.commands import run_stage
 from collinear.dbpn.config import Settings
 from collinear.dbpn.device import keep_freed_memory, prepare_torch
 from collinear.dbpn.read_settings import load_settings

@@ -6,13 +6,14 @@ With finals it is chosen on their fresh runs only, else it is the best recorded 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.designs import design_of, pretrain_folder
+from collinear.campaign.estimate import BestWithin, Estimate, Setting
 from collinear.campaign.finals_result import Finalist, FinalsEstimate, finals_estimate
 from collinear.campaign.journal import Journal
 from collinear.campaign.stages import WEIGHTS
@@ -25,6 +26,7 @@ from collinear.campaign.trials import (
     point_name,
     trial_params,
 )
+from collinear.campaign.verdict import finals_verdict, search_verdict
 from collinear.search import (
     Goal,
     History,
@@ -34,86 +36,6 @@ from collinear.search import (
     pareto_front,
     search_only,
 )
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A setting and what was measured with it.
-
-    Attributes:
-        trial: Folder of the trial below ``trials/`` (of one of them after finals).
-        params: Physical values.
-        status: Outcome.
-        values: Recorded values, after finals their means over the fresh runs; None
-            where there is no number.
-        feasible: Whether it keeps every limit.
-    """
-
-    trial: str
-    params: Mapping[str, float]
-    status: str
-    values: Mapping[str, float | None]
-    feasible: bool
-
-
-@dataclass(frozen=True)
-class BestWithin:
-    """The best setting under one of several limits on a value.
-
-    Attributes:
-        name: The limited value.
-        maximum: The limit.
-        best: The best trial within it, or None.
-    """
-
-    name: str
-    maximum: float
-    best: Setting | None
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a campaign found.
-
-    Attributes:
-        campaign: Name of the campaign.
-        objective: Name of the value that is minimised (or maximised).
-        limits: Upper limits by name; of several on one value the largest.
-        best: The best feasible setting, or None.
-        conventional: The setting in use today, or None.
-        outcomes: Number of trials by outcome.
-        trials: Number of trials told.
-        batches: Number of batches told that held a trial.
-        busy_hours: Time in which at least one training ran, hours.
-        gpu_hours: Sum of the training times, hours.
-        improvement: By how much the best objective is better than the conventional
-            one, or None.
-        verdict: The comparison in a sentence.
-        each_limit: With several limits on one value, the best setting for each.
-        front: With several limits, the trials that no other one beats in both the
-            objective and the limited value, by rising limited value.
-        ending: Why the search ended, or None where that was not recorded.
-        search_best: The best feasible trial of the search, or None.
-        finals: The fresh runs, or None for a campaign without them.
-    """
-
-    campaign: str
-    objective: str
-    limits: Mapping[str, float]
-    best: Setting | None
-    conventional: Setting | None
-    outcomes: Mapping[str, int]
-    trials: int
-    batches: int
-    busy_hours: float
-    gpu_hours: float
-    improvement: float | None
-    verdict: str
-    each_limit: tuple[BestWithin, ...] = ()
-    front: tuple[Setting, ...] = ()
-    ending: str | None = None
-    search_best: Setting | None = None
-    finals: FinalsEstimate | None = None
 
 
 def decide(campaign: Campaign, root: Path) -> dict[str, Any]:
@@ -128,7 +50,7 @@ def decide(campaign: Campaign, root: Path) -> dict[str, Any]:
     if finals is None:
         best = recorded
         improvement = _improvement(campaign.goal, best, conventional)
-        verdict = _verdict(campaign, best, conventional, improvement)
+        verdict = search_verdict(campaign, best, conventional, improvement)
     else:
         winner = finals.finalist(finals.best)
         best = _fresh_setting(winner) if winner else None
@@ -243,90 +165,6 @@ def _improvement(
     if ours is None or theirs is None:
         return None
     return theirs - ours if goal.lower_is_better else ours - theirs
-
-
-def _verdict(
-    campaign: Campaign,
-    best: Setting | None,
-    conventional: Setting | None,
-    improvement: float | None,
-) -> str:
-    name = campaign.goal.objective
-    if best is None:
-        return "No trial was done within the limits, so there is no estimate."
-    if conventional is None:
-        return "The campaign has no conventional setting to compare with."
-    if improvement is None:
-        return f"The conventional setting ended as {conventional.status}."
-    difference = -improvement if campaign.goal.lower_is_better else improvement
-    once = "one training each, so the difference includes run-to-run noise"
-    if not conventional.feasible:
-        return (
-            f"The conventional setting breaks a limit; the best feasible setting "
-            f"differs from it by {difference:+.4g} in {name} ({once})."
-        )
-    if improvement > 0:
-        return (
-            f"The best setting improves on the conventional setting by "
-            f"{improvement:.4g} in {name} ({once})."
-        )
-    return (
-        f"The campaign found no setting better than the conventional one: the best "
-        f"one is {-improvement:.4g} worse in {name} ({once})."
-        if improvement < 0
-        else f"The best setting is the conventional one or equals it in {name}."
-    )
-
-
-def finals_verdict(campaign: Campaign, finals: FinalsEstimate) -> str:
-    """What the fresh runs say, in two or three sentences."""
-    name = campaign.goal.objective
-    if not finals.finalists:
-        note = finals.note or "the finals have not run"
-        return f"There is no estimate: {note}."
-    winner = finals.finalist(finals.best)
-    if winner is None or winner.mean is None:
-        return (
-            "No finalist kept the limits on fresh runs without a divergence, so there "
-            "is no estimate."
-        )
-    spread = f", standard deviation {winner.sd:.4g}" if winner.sd is not None else ""
-    chance = (
-        f" It is the best of the {len(finals.finalists)} finalists with probability "
-        f"{winner.p_best:.2f}."
-        if winner.p_best is not None and len(finals.finalists) > 1
-        else ""
-    )
-    first = (
-        f"On {winner.n} fresh runs the best setting has a mean {name} of "
-        f"{winner.mean:.4g}{spread}.{chance}"
-    )
-    return " ".join([first, *_compared(campaign, finals, winner)])
-
-
-def _compared(
-    campaign: Campaign, finals: FinalsEstimate, winner: Finalist
-) -> list[str]:
-    if campaign.conventional is None:
-        return []
-    gap, theirs = winner.difference, finals.conventional
-    if gap is None or theirs is None:
-        lost = f" ({theirs.runs[0].status})" if theirs else ""
-        return [f"The conventional setting has no fresh value to compare with{lost}."]
-    better = (gap.mean < 0) == campaign.goal.lower_is_better
-    if gap.mean == 0:
-        said = "It equals the conventional setting."
-    else:
-        word = "better" if better else "worse"
-        said = f"It is {abs(gap.mean):.4g} {word} than the conventional setting"
-    if gap.low is not None and gap.high is not None and gap.mean != 0:
-        ends = f"95 % interval of the difference {gap.low:+.4g} to {gap.high:+.4g}"
-        clear = "" if gap.low > 0 or gap.high < 0 else ", which holds zero"
-        said += f" ({ends}{clear}, {gap.n} pairs)."
-    elif gap.mean != 0:
-        said += " (one pair of runs, so without an interval)."
-    broken = [] if theirs.feasible else ["The conventional setting breaks a limit."]
-    return [said, *broken]
 
 
 def example_weights(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collinear.campaign.clocks import Job, assign_slots, parallel_width
-from collinear.campaign.decide import Setting
+from collinear.campaign.estimate import Setting
 from collinear.search import Goal, Result, pareto_front
 
 if TYPE_CHECKING:

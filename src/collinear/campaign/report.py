@@ -11,7 +11,7 @@ from typing import Any
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.cost_figure import draw_costs
-from collinear.campaign.decide import Setting
+from collinear.campaign.estimate import Setting
 from collinear.campaign.figures import history_figure, jobs_figure, tradeoff_figure
 from collinear.campaign.files import read_json, write_json, write_text
 from collinear.campaign.finals_report import (

@@ -195,7 +195,7 @@ def _profile_update(options: argparse.Namespace) -> int:
     from collinear.dbpn.cost import UpdatePoint, settings_at
     from collinear.dbpn.device import choose_device
     from collinear.dbpn.files import write_json
-    from collinear.dbpn.profile import measure_update
+    from collinear.dbpn.profile_point import measure_update
 
     point = UpdatePoint(**json.loads(options.point))
     settings = usable(settings, choose_device(settings))
@@ -234,7 +234,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     settings = _prepared(options)
-    from collinear.dbpn.commands import run_score
+    from collinear.dbpn.apply import run_score
 
     run_score(settings, init=options.init, out=options.out)
     return 0
@@ -242,7 +242,7 @@ def _score(options: argparse.Namespace) -> int:
 
 def _upscale(options: argparse.Namespace) -> int:
     settings = _prepared(options) if options.config else None
-    from collinear.dbpn.commands import run_upscale
+    from collinear.dbpn.apply import run_upscale
     from collinear.dbpn.infer import Tiling
     from collinear.dbpn.weights import check_architecture, load_weights
 

@@ -18,18 +18,13 @@ from typing import Any
 
 import torch
 
-from collinear.dbpn.commands import (
-    CURVE,
-    STATE,
-    curve_text,
-    is_finished,
-    open_training,
-)
+from collinear.dbpn.commands import is_finished, open_training
 from collinear.dbpn.config import Settings
 from collinear.dbpn.files import write_json, write_text
 from collinear.dbpn.loop import train
 from collinear.dbpn.patches import plan_patches
 from collinear.dbpn.race_plan import RacePlan
+from collinear.dbpn.results import CURVE, STATE, curve_text
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.state import save_state
 from collinear.dbpn.trainer import Trainer

@@ -20,7 +20,8 @@ from collinear.dbpn.cost import (
     update_counts,
 )
 from collinear.dbpn.predict import predict_stage, read_cost
-from collinear.dbpn.profile import measure_update, plan_points, run_profile
+from collinear.dbpn.profile import plan_points, run_profile
+from collinear.dbpn.profile_point import measure_update
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.task import Task
 from collinear.dbpn.trainer import Trainer

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from collinear.dbpn.commands import curve_text
 from collinear.dbpn.loop import train
+from collinear.dbpn.results import curve_text
 from collinear.dbpn.state import StateError, load_state, save_state
 from collinear.dbpn.task import Task, identity_of
 from collinear.dbpn.trainer import Trainer
