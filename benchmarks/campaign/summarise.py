@@ -21,6 +21,29 @@ HERE = Path(__file__).parent
 BASE = "levelled"
 OURS = ("anova-lanes", "anova-lanes-finals")
 
+CAMPAIGN_COLUMNS = [
+    "campaign",
+    "runs",
+    "wall",
+    "width",
+    "width, whole",
+    "trials",
+    "batches",
+    "regret reached",
+    "regret taken home",
+    "last lane after the first",
+]
+PAIRED_COLUMNS = [
+    "pairs",
+    "time to its regret",
+    "got there",
+    "at most 1/5",
+    "time, recorded best",
+    "wall",
+    "reached minus",
+    "taken home minus",
+]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -56,18 +79,7 @@ def grid_tables(grid: str, runs: pd.DataFrame) -> list[str]:
         "",
     ]
     lines += table(
-        [
-            "campaign",
-            "runs",
-            "wall",
-            "width",
-            "width, whole",
-            "trials",
-            "batches",
-            "regret reached",
-            "regret taken home",
-            "last lane after the first",
-        ],
+        CAMPAIGN_COLUMNS,
         [method_row(runs[runs["method"] == m], LABELS[m]) for m in present],
     )
     lines += [
@@ -83,17 +95,7 @@ def grid_tables(grid: str, runs: pd.DataFrame) -> list[str]:
         "",
     ]
     lines += table(
-        [
-            "campaign",
-            "pairs",
-            "time to its regret",
-            "got there",
-            "at most 1/5",
-            "time, recorded best",
-            "wall",
-            "reached minus",
-            "taken home minus",
-        ],
+        ["campaign", *PAIRED_COLUMNS],
         [paired_row(runs, m) for m in present],
     )
     lines += [
@@ -104,17 +106,7 @@ def grid_tables(grid: str, runs: pd.DataFrame) -> list[str]:
         "",
     ]
     lines += table(
-        [
-            "landscape",
-            "pairs",
-            "time to its regret",
-            "got there",
-            "at most 1/5",
-            "time, recorded best",
-            "wall",
-            "reached minus",
-            "taken home minus",
-        ],
+        ["landscape", *PAIRED_COLUMNS],
         [
             paired_row(runs[runs["landscape"] == n], "anova-lanes-finals", n)
             for n in names
