@@ -54,6 +54,8 @@ class LineSearch:
         repeats: For how many samples or batches the minimum has been there.
         done: The line needs nothing more.
         counting: What the stop rule counts, see `Counting`.
+        maximised: The costs are those of an objective turned around; decides between
+            equal estimates alone, see `candidates`.
     """
 
     n_points: int
@@ -64,6 +66,7 @@ class LineSearch:
     repeats: int = 0
     done: bool = False
     counting: Counting = "samples"
+    maximised: bool = False
 
 
 def advance(
@@ -102,7 +105,8 @@ def candidates(state: LineSearch, visited: Collection[int]) -> tuple[Candidate, 
     Afterwards: estimates below the lowest sample, lowest first; estimates above the
     highest sample, highest first (a guard against extrapolation); the rest by falling
     curvature of the spline. Of equal ones the first takes the lower index, the others
-    the higher one, as in DSICE 1.0.1.
+    the higher one, as in DSICE 1.0.1; as that knows no costs but the objective itself,
+    the first two change roles where it is maximised.
     """
     if state.done:
         return ()
@@ -177,8 +181,9 @@ def _by_priority(
     below = [i for i in free if estimates[i] < low]
     above = [i for i in free if estimates[i] > high]
     inside = [i for i in free if low <= estimates[i] <= high]
-    below.sort(key=lambda i: estimates[i])
-    above.sort(key=lambda i: (-estimates[i], -i))
+    step = -1 if state.maximised else 1
+    below.sort(key=lambda i: (estimates[i], step * i))
+    above.sort(key=lambda i: (-estimates[i], -step * i))
     inside.sort(key=lambda i: (-curvatures[i], -i))
     return (
         *(Candidate(i, MINIMUM) for i in below),

@@ -29,9 +29,9 @@ def search_around(
     """Explores all lines of <= level axes through the base, and moves the base.
 
     When every line is done, the base moves to the best point of all lines if that is
-    better than the base. Otherwise the level grows by one, or the search ends at the
-    highest level. The level is never lowered. A (base, direction) pair is explored
-    once.
+    better than the base; of equal ones to that of the line that was done first, as in
+    P_2024B. Otherwise the level grows by one, or the search ends at the highest level.
+    The level is never lowered. A (base, direction) pair is explored once.
 
     Args:
         desk: Where the costs are.
@@ -65,14 +65,23 @@ def search_around(
 def _explore(
     desk: Desk, base: Point, lines: list[OpenLine], per_round: int | None
 ) -> Generator[Wishes, tuple[Point, ...], list[OpenLine]]:
-    """Runs the lines side by side until all are done and the base is visited."""
-    while base not in desk.ledger.visited or not all(ln.state.done for ln in lines):
-        told = yield partial(_wishes, desk, base, tuple(lines), per_round)
-        lines = [
+    """Runs the lines side by side until all are done and the base is visited.
+
+    Returns:
+        The lines in the order in which they were done; of those that the same batch
+        ended the order of `lines`.
+    """
+    done = [line for line in lines if line.state.done]
+    running = [line for line in lines if not line.state.done]
+    while base not in desk.ledger.visited or running:
+        told = yield partial(_wishes, desk, base, tuple(running), per_round)
+        running = [
             line.advance(desk, told) if line.touched_by(told) else line
-            for line in lines
+            for line in running
         ]
-    return lines
+        done += [line for line in running if line.state.done]
+        running = [line for line in running if not line.state.done]
+    return done
 
 
 def _wishes(

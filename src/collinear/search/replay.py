@@ -66,6 +66,7 @@ class Desk:
         shape: Lengths of the axes.
         alpha: Smoothing of the d-spline.
         counting: What the stop rule of a line counts.
+        maximised: Whether the costs are those of an objective turned around.
         explored: The lines opened so far, in order.
         awaited: The points that a sequential search has waited for so far. Where a
             trial reports late or never, later points can be told before them.
@@ -75,13 +76,19 @@ class Desk:
     shape: tuple[int, ...]
     alpha: float
     counting: Counting = "samples"
+    maximised: bool = False
     explored: list[Line] = field(default_factory=list)
     awaited: set[Point] = field(default_factory=set)
 
     def open(self, line: Line) -> OpenLine:
         """Starts the search on a line with everything that is known on it."""
         self.explored.append(line)
-        state = LineSearch(len(line), self.alpha, counting=self.counting)
+        state = LineSearch(
+            len(line),
+            self.alpha,
+            counting=self.counting,
+            maximised=self.maximised,
+        )
         return OpenLine(line, state).advance(self)
 
 
@@ -191,7 +198,8 @@ def replay(
     counting: Counting = "samples",
 ) -> Replay:
     """Runs a strategy through all events of a history."""
-    desk = Desk(Ledger(space, goal), space.shape, alpha, counting)
+    maximised = not goal.lower_is_better
+    desk = Desk(Ledger(space, goal), space.shape, alpha, counting, maximised)
     search = start(desk)
     wishes = next(search, None)
     order: dict[tuple[Point, int], int] = {}

@@ -6,7 +6,7 @@ but a batch of the original that spent s slots on repeats holds s new points few
 ours. So in each round we compare with the new points of the original, in their order:
 ours must begin with them, and must equal them where the original repeated nothing. Then
 the original's batch is told, and the next round is compared. Nothing else is relaxed:
-every new point of all 153 runs is compared, also of the runs that DSICE never finishes
+every new point of all 174 runs is compared, also of the runs that DSICE never finishes
 (after their last new point the original repeats points for ever).
 """
 

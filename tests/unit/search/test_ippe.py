@@ -1,5 +1,9 @@
 """IPPE on one line: priorities, stop rule, failures."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +68,16 @@ def test_mirrored_data_give_mirrored_priorities():
     plain = [c.place for c in ippe.candidates(fitted(costs, 10), set(costs))]
     turned = [c.place for c in ippe.candidates(fitted(mirrored, 10), set(mirrored))]
     assert [9 - i for i in turned] == plain
+
+
+@pytest.mark.parametrize(("maximised", "expected"), [(False, [1, 5]), (True, [5, 1])])
+def test_of_equal_estimates_the_objective_decides(maximised, expected):
+    costs = {0: 1.0, 2: 0.0, 3: 1.0, 4: 0.0, 6: 1.0}
+    state = fitted(costs, 7)
+    estimates = np.array([9.0, -1.0, 9.0, 9.0, 9.0, -1.0, 9.0])
+    spline = SimpleNamespace(estimates=estimates, curvatures=np.zeros(7))
+    state = replace(state, spline=spline, done=False, maximised=maximised)
+    assert [c.place for c in ippe.candidates(state, set(costs))] == expected
 
 
 def test_batch_load_counts_once_and_samples_count_one_by_one():
