@@ -1,11 +1,14 @@
 """Every bad input gets one clear message before anything runs."""
 
 import copy
+import math
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from collinear.campaign.config import load_campaign
+from collinear.campaign.digests import training_digest
 from collinear.campaign.schema import ConfigError, load_schema
 
 REPOSITORY = Path(__file__).parents[2]
@@ -41,6 +44,16 @@ CASES = [
     ("prepare", {"profil": True}, ["prepare", "'profil'", "'profile'"]),
     ("prepare", {"profile": True}, ["prepare.profile", "application.profile"]),
     ("prepare", {"tune_minibatch": 1}, ["prepare.tune_minibatch"]),
+    ("application.settings", {"lr": {1: 0.1}}, ["settings.lr", "1", "a number"]),
+    ("application.settings", {True: 1}, ["settings", "True", "a truth value"]),
+    ("application.settings", {"x": date(2024, 1, 1)}, ["settings.x", "2024-01-01"]),
+    ("application.settings", {"x": [1.0, math.nan]}, ["settings.x.1", "finite"]),
+    ("limits", {"rmse": [12.0, math.inf]}, ["limits.rmse.1", "finite", "inf"]),
+    ("stop", {"hours": math.inf}, ["stop.hours", "finite", "inf"]),
+    ("conventional", {"a": math.nan, "b": 1.0}, ["conventional.a", "finite"]),
+    ("space", {"niqe": [1.0], "b": [1.0]}, ["space", "application.values", "'niqe'"]),
+    ("space", {"seed": [1, 2], "b": [1.0]}, ["space", "column 'seed'"]),
+    ("application.values", ["niqe", "rmse", "status"], ["values", "column 'status'"]),
 ]
 
 
@@ -50,6 +63,15 @@ def test_refused_with_a_clear_message(config, path, value, words):
         load_campaign(changed(config, path, value), SCHEMA)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_whole_numbers_may_have_a_point(config):
+    whole = {"seed": 7.0, "threads": 1.0, "lanes": 1.0, "batch": 8.0, "max_trials": 9.0}
+    found = load_campaign(config | whole, SCHEMA)
+    for name, value in whole.items():
+        assert getattr(found, name) == value
+        assert isinstance(getattr(found, name), int)
+    assert training_digest(found) == training_digest(load_campaign(config, SCHEMA))
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,53 @@ def test_two_lanes_share_budget_and_never_a_trial(workspace, config, strategy):
     assert all(f"{lane}-0" in seen for lane, step, *_, seen in rows if step == 1)
 
 
+def test_fewer_lanes_lose_nothing_that_was_asked(workspace, config):
+    config |= {"strategy": {"name": "anova"}, "lanes": 3, "batch": 2}
+    workspace.write(config)
+    assert workspace.run("--until", "candidates").returncode == 0
+    asked = workspace.results() / "history/asked"
+    assert len(list(asked.glob("lane0*-0.json"))) == 3
+    workspace.write(config | {"lanes": 1})
+    done = workspace.run()
+    assert done.returncode == 0, done.stderr
+    rows = told(workspace)
+    assert len({row[2:4] for row in rows}) == 10
+    assert all(row[4] == "done" for row in rows)
+    assert [row[1] for row in rows if row[0] != "lane00"] == [0] * 4
+    again = workspace.run()
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_conventional_setting_off_the_grid_cannot_change_when_it_was_run(
+    workspace, config
+):
+    config |= {"max_trials": 2, "conventional": {"a": 2.5, "b": 2.5}}
+    workspace.write(config)
+    assert workspace.run().returncode == 0
+    workspace.write(config | {"conventional": {"a": 100.5, "b": 2.5}})
+    done = workspace.run()
+    assert done.returncode != 0
+    assert "conventional.a: 2.5 -> 100.5" in done.stdout + done.stderr
+
+
+def test_failing_picture_costs_itself_alone_and_the_report_takes_up_its_settings(
+    workspace, config
+):
+    config["application"]["illustrate"] = ["false"]
+    config |= {"max_trials": 2, "batch": 2}
+    workspace.write(config)
+    done = workspace.run()
+    assert done.returncode == 0, done.stderr
+    report = workspace.results() / "report"
+    assert (report / "photograph.png").read_bytes().startswith(b"\x89PNG")
+    log = (workspace.results() / "logs/photograph.log").read_text()
+    assert "application.illustrate ended with exit code 1" in log
+    documented = {"source": "a paper", "objective_name": "niqe", "objective": 1.5}
+    workspace.write(config | {"documented_result": documented})
+    assert workspace.run().returncode == 0
+    assert "a paper" in (report / "result.tsv").read_text()
+
+
 def test_failed_and_diverged_trials_are_recorded_and_the_campaign_goes_on(
     workspace, config
 ):

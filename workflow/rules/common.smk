@@ -20,7 +20,12 @@ from collinear.campaign.start import (
     hold_campaign,
     open_campaign,
 )
-from collinear.campaign.steps import candidates_key, first_trials, told_trials
+from collinear.campaign.steps import (
+    candidates_key,
+    first_trials,
+    lanes_of,
+    told_trials,
+)
 from collinear.campaign.trials import TrialName, conventional_trial, read_candidates
 from collinear.quality.fetch_model import DOWNLOADED
 
@@ -193,7 +198,7 @@ def get_closed_lanes(wildcards):
     return expand(
         "results/{campaign}/lanes/{lane}/closed.json",
         campaign=campaign.name,
-        lane=campaign.lane_names,
+        lane=lanes_of(campaign, ROOT),
     )
 
 
@@ -265,7 +270,7 @@ def get_first_updates(wildcards):
     return expand(
         "results/{campaign}/lanes/{lane}/0/update.json",
         campaign=campaign.name,
-        lane=campaign.lane_names,
+        lane=lanes_of(campaign, ROOT),
     )
 
 

@@ -18,5 +18,7 @@ checkpoint decide:
     params:
         limits={limit.name: limit.maximum for limit in campaign.goal.limits},
         objective=campaign.goal.objective,
+        maximise=not campaign.goal.lower_is_better,
+        conventional=campaign.conventional,
     script:
         "../scripts/decide.py"

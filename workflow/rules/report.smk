@@ -115,6 +115,8 @@ rule report:
     conda:
         "../envs/collinear.yaml"
     threads: 1
+    params:
+        documented=campaign.documented_result,
     script:
         "../scripts/report.py"
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import yaml
 
-from collinear.campaign.config import load_campaign
-from collinear.campaign.schema import ConfigError
+from collinear.campaign.config import Campaign, load_campaign
+from collinear.campaign.digests import check_frozen
+from collinear.campaign.schema import ConfigError, check_plain, load_schema
 from collinear.campaign.status import read_status, status_line
 from collinear.campaign.watch import details, watch
+
+SCHEMA = Path("workflow/schemas/config.schema.yaml")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,11 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        campaign = load_campaign(yaml.safe_load(given.config.read_text()))
-    except (OSError, KeyError, ConfigError) as error:
+        campaign = read_campaign(given.config)
+        root = given.results / campaign.name
+        check_frozen(campaign, root)
+    except ConfigError as error:
         sys.stderr.write(f"{given.config}: {error}\n")
         return 2
-    root = given.results / campaign.name
     if not (root / "settings.json").exists():
         sys.stdout.write(f"{campaign.name}: not started ({root} holds no campaign)\n")
         return 0
@@ -55,6 +59,39 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
+
+
+def read_campaign(path: Path) -> Campaign:
+    """The campaign of a configuration file.
+
+    Its shape is checked where the workflow lies in the current folder, as it does where
+    campaigns are started.
+
+    Raises:
+        ConfigError: The file cannot be read, or breaks a rule.
+    """
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"is not UTF-8 text ({error})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise ConfigError("must hold the keys of a campaign (config/README.md)")
+    check_plain(config)
+    schema = load_schema(SCHEMA) if SCHEMA.exists() else None
+    try:
+        return load_campaign(config, schema)
+    except ConfigError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # Without the schema a wrong shape shows only where it is used.
+        raise ConfigError(
+            f"is not the configuration of a campaign ({error!r}); "
+            "`snakemake -n --configfile` says what is wrong"
+        ) from error
 
 
 def _seconds(text: str) -> float:

@@ -42,6 +42,21 @@ from collinear.search import (
     waits,
 )
 
+TRIAL_COLUMNS = (
+    "lane",
+    "step",
+    "point",
+    "seed",
+    "reason",
+    "trial",
+    "status",
+    "feasible",
+    "trials",
+    "batches",
+    "hours",
+)
+"""Columns of tables of trials besides their settings and values."""
+
 
 @dataclass(frozen=True)
 class Campaign:
@@ -148,16 +163,17 @@ def load_campaign(
     goal = read_goal(config)
     application = read_application(config["application"])
     _check_values(goal, application)
+    _check_names(space, application)
     campaign = Campaign(
         name=config["campaign"],
-        seed=config["seed"],
-        threads=config.get("threads", 1),
+        seed=int(config["seed"]),  # here and below: YAML may write 8.0
+        threads=int(config.get("threads", 1)),
         space=space,
         goal=goal,
         strategy_options=dict(config["strategy"]),
-        lanes=config.get("lanes", 1),
-        batch=config.get("batch", 50),
-        max_trials=config["max_trials"],
+        lanes=int(config.get("lanes", 1)),
+        batch=int(config.get("batch", 50)),
+        max_trials=int(config["max_trials"]),
         conventional=read_conventional(config.get("conventional"), space),
         documented_result=config.get("documented_result"),
         application=application,
@@ -225,6 +241,26 @@ def _check_values(goal: Goal, application: Application) -> None:
                 f"{key}: must be a value that the application scores "
                 f"(application.values: {list(application.values)}), but got {name!r}"
             )
+
+
+def _check_names(space: SearchSpace, application: Application) -> None:
+    """Axes and values are columns of the same tables, beside those of every trial."""
+    for name in space.names:
+        if name in application.values:
+            raise ConfigError(
+                f"space: an axis and a value of application.values must not have one "
+                f"name, but both have {name!r}; rename one of them"
+            )
+    for key, names in (
+        ("space", space.names),
+        ("application.values", application.values),
+    ):
+        for name in names:
+            if name in TRIAL_COLUMNS:
+                raise ConfigError(
+                    f"{key}: the tables of trials have a column {name!r} of their own; "
+                    "use another name"
+                )
 
 
 def _check_finals(campaign: Campaign) -> None:

@@ -17,6 +17,7 @@ from collinear.campaign.config import Campaign
 from collinear.campaign.files import digest, read_json, write_json
 from collinear.campaign.schema import ConfigError
 from collinear.campaign.sections import StopRules
+from collinear.campaign.trials import CONVENTIONAL, conventional_trial
 
 # Raise by hand when a change of the workflow changes what a training computes.
 TRAIN_RECIPE = 1
@@ -105,12 +106,14 @@ def check_frozen(campaign: Campaign, root: Path) -> None:
         root: Folder of the campaign, ``results/{campaign}``.
 
     Raises:
-        ConfigError: Space or training differ. The message names the changed keys.
+        ConfigError: Space, training or a conventional setting off the grid differ. The
+            message names the changed keys.
     """
     path = root / "settings.json"
     if not path.exists():
         return
-    changes = list(_changes(read_json(path), frozen_settings(campaign)))
+    changes = _changes(read_json(path), frozen_settings(campaign))
+    changes += _other_conventional(campaign, root)
     if changes:
         listed = "\n".join(f"  {change}" for change in changes)
         raise ConfigError(
@@ -127,6 +130,23 @@ def freeze(campaign: Campaign, root: Path) -> None:
     path = root / "settings.json"
     if not path.exists():
         write_json(path, frozen_settings(campaign))
+
+
+def _other_conventional(campaign: Campaign, root: Path) -> list[str]:
+    """What differs from a conventional setting off the grid that has begun to run.
+
+    Off the grid its folder has no point for a name, so it holds one setting only.
+    """
+    name, now = conventional_trial(campaign), campaign.conventional
+    if now is None or name is None or name.point != CONVENTIONAL:
+        return []
+    begun = sorted((root / "trials" / CONVENTIONAL).glob("seed*/work/settings.json"))
+    for path in [root / "pretrain" / CONVENTIONAL / "work/settings.json", *begun]:
+        then = read_json(path)["params"] if path.exists() else {}
+        changes = _changes(then, {name: now[name] for name in then if name in now})
+        if changes:
+            return [f"conventional.{change}" for change in changes]
+    return []
 
 
 def _changes(old: Any, new: Any, where: str = "") -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,16 @@ def save(figure: Figure, path: Path) -> None:
     metadata = {"Date": None} if path.suffix == ".svg" else None
     figure.savefig(temporary, metadata=metadata, bbox_inches="tight")
     temporary.replace(path)
+
+
+def draw_message(text: str, path: Path) -> None:
+    """Writes a picture that says why there is no other."""
+    with style() as plt:
+        figure, axes = plt.subplots(figsize=(WIDTH, 1.0))
+        axes.set_axis_off()
+        lines = textwrap.fill(text, 90, break_on_hyphens=False)
+        axes.text(0.0, 0.5, lines, va="center", color=RED)
+        save(figure, path)
 
 
 def history_figure(

@@ -106,6 +106,12 @@ class Journal:
         write_json(self.folder / "told" / f"{step.name}.json", entry)
         return entry
 
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """The lanes of the search that have asked, by name."""
+        lanes = {entry["lane"] for entry in self._entries("asked")}
+        return tuple(sorted(lanes - {FINALS}))
+
     def history(self) -> History:
         """Replays every entry in the order of the sequence numbers."""
         return History.replay(

@@ -61,6 +61,7 @@ class Stage:
         log: File that gets the program's output.
         stop: Stop table that the first start freezes, or None.
         overtime: When the program is ended for good, or None.
+        values: Names of the values that a done result must hold.
     """
 
     command: Sequence[str]
@@ -73,6 +74,7 @@ class Stage:
     log: Path
     stop: Mapping[str, Any] | None = None
     overtime: Overtime | None = None
+    values: Sequence[str] = ()
 
     @property
     def result(self) -> Path:
@@ -90,6 +92,9 @@ def run_stage(stage: Stage, attempt: int | None = None) -> dict[str, Any]:
         attempt: Number of this attempt from 1, or None when a fault is no outcome
             (the pretraining): the attempt after the last real one records `failed`.
 
+    A result that breaks the contract is moved out of the way, whichever attempt it is
+    of, so that the next one starts the program again.
+
     Returns:
         The content of the result file.
 
@@ -98,6 +103,8 @@ def run_stage(stage: Stage, attempt: int | None = None) -> dict[str, Any]:
             attempt may follow.
     """
     with locked(stage.work / "lock") as descriptor:
+        if stage.result.exists():
+            _refusal(stage)
         if not stage.result.exists():
             if attempt is not None and attempt > REAL_ATTEMPTS and _had_chances(stage):
                 _record_failure(stage)
@@ -118,8 +125,12 @@ def thread_environment(threads: int) -> dict[str, str]:
     return {**os.environ, **count, "OMP_WAIT_POLICY": "passive"}
 
 
-def check_outcome(path: Path) -> dict[str, Any]:
+def check_outcome(path: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
     """Reads a result file and checks what the contract demands of it.
+
+    Args:
+        path: The file.
+        wanted: Names of the values that it must hold when its status is done.
 
     Raises:
         ProgramError: Unknown status, or values that are neither numbers nor null.
@@ -131,7 +142,14 @@ def check_outcome(path: Path) -> dict[str, Any]:
     allowed = [status.value for status in Status]
     if not isinstance(record, dict) or record.get("status") not in allowed:
         raise ProgramError(f"{path}: status must be one of {allowed}")
-    for name, value in (record.get("values") or {}).items():
+    values = record.get("values") or {}
+    if not isinstance(values, dict):
+        raise ProgramError(f"{path}: values must be a mapping, got {values!r}")
+    if record["status"] == Status.DONE and not set(wanted) <= set(values):
+        raise ProgramError(
+            f"{path}: a done trial must record {list(wanted)}, got {list(values)}"
+        )
+    for name, value in values.items():
         if value is not None and not _is_number(value):
             raise ProgramError(
                 f"{path}: values.{name} must be a finite number or null, got {value!r}"
@@ -143,6 +161,16 @@ def check_outcome(path: Path) -> dict[str, Any]:
                 f"number or null), got {rung!r}"
             )
     return record
+
+
+def _refusal(stage: Stage) -> ProgramError | None:
+    """What is wrong with a result; such a file is moved out of the way."""
+    try:
+        check_outcome(stage.result, stage.values)
+    except ProgramError as error:
+        stage.result.replace(stage.result.with_suffix(".refused.json"))
+        return error
+    return None
 
 
 def _is_rung(rung: Any) -> bool:
@@ -199,7 +227,8 @@ def _start(stage: Stage, descriptor: int) -> None:
     started = time.time()
     _append(stage, {"started": started, "host": socket.gethostname()})
     code, over = _run(arguments, stage, descriptor, started)
-    _record_attempt(stage, started, code)
+    refusal = _refusal(stage) if stage.result.exists() else None
+    _record_attempt(stage, started, code, refusal)
     if over is not None and not stage.result.exists():
         record = {"status": Status.FAILED.value, "reason": over, LAST_CALL: True}
         write_json(stage.result, record)
@@ -208,16 +237,12 @@ def _start(stage: Stage, descriptor: int) -> None:
         raise ProgramError(
             f"{arguments[0]} ... ended with exit code {code}; see {stage.log}"
         )
+    if refusal is not None:
+        raise refusal
     if not stage.result.exists():
         raise ProgramError(
             f"the program ended well but did not write {stage.result}; see {stage.log}"
         )
-    try:
-        check_outcome(stage.result)
-    except ProgramError:
-        # Out of the way, so that the next attempt starts the program again.
-        stage.result.replace(stage.result.with_suffix(".refused.json"))
-        raise
 
 
 def _run(
@@ -259,7 +284,9 @@ def _forward(process: subprocess.Popen[bytes]) -> Any:
     return handler
 
 
-def _record_attempt(stage: Stage, started: float, code: int) -> None:
+def _record_attempt(
+    stage: Stage, started: float, code: int, refusal: ProgramError | None
+) -> None:
     """Clocks stay out of the journal: two equal histories may differ in them."""
     record: dict[str, Any] = {
         "started": started,
@@ -267,6 +294,8 @@ def _record_attempt(stage: Stage, started: float, code: int) -> None:
         "exit_code": code,
         "host": socket.gethostname(),
     }
+    if refusal is not None:
+        record["message"] = str(refusal)
     if code != 0:
         record["message"] = last_line(stage.log)
         if _disk_is_full(stage):
@@ -298,6 +327,11 @@ def last_line(path: Path) -> str | None:
 def read_attempts(work: Path) -> list[dict[str, Any]]:
     """The clocks of all attempts that ended; a torn line is left out."""
     return [r for r in _read_records(work) if "exit_code" in r]
+
+
+def attempt_failed(attempt: Mapping[str, Any]) -> bool:
+    """Whether an attempt ended with a fault, or with a result that was refused."""
+    return bool(attempt["exit_code"] != 0 or attempt.get("message"))
 
 
 def _read_records(work: Path) -> list[dict[str, Any]]:

@@ -6,13 +6,18 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.cost_figure import draw_costs
 from collinear.campaign.estimate import Setting
-from collinear.campaign.figures import history_figure, jobs_figure, tradeoff_figure
+from collinear.campaign.figures import (
+    draw_message,
+    history_figure,
+    jobs_figure,
+    tradeoff_figure,
+)
 from collinear.campaign.files import read_json, write_json, write_text
 from collinear.campaign.finals_report import (
     finals_figure,
@@ -27,7 +32,7 @@ from collinear.campaign.limit_tables import (
 from collinear.campaign.line_figures import lines_figure
 from collinear.campaign.page import abscissa, page
 from collinear.campaign.prepare import observed_costs, prepared_notes
-from collinear.campaign.program import ProgramError, expand, thread_environment
+from collinear.campaign.program import expand, thread_environment
 from collinear.campaign.race import DECIDED, race_folder, race_notes
 from collinear.campaign.race_report import draw_race, race_table
 from collinear.campaign.report_tables import result_table, trials_table
@@ -170,14 +175,14 @@ def illustrate(
 ) -> None:
     """Lets the application draw one example with several networks.
 
+    A command that fails costs this picture and not the report: a picture of the message
+    stands in for it until it is deleted.
+
     Args:
         campaign: The campaign.
         weights: Label and file of each network; empty files are left out.
         target: Where the picture goes.
         log: Gets the program's output.
-
-    Raises:
-        ProgramError: The command failed.
     """
     command = campaign.application.illustrate
     assert command is not None
@@ -189,16 +194,32 @@ def illustrate(
             arguments += ["--weights", f"{name}={path}"]
     arguments += ["--out", str(target)]
     with open(log, "a", encoding="utf-8") as stream:
+        ended = _run_illustrate(campaign, arguments, stream)
+        settings.unlink()
+        if ended is not None or not target.exists():
+            message = (
+                f"application.illustrate {ended or 'wrote no picture'}; see {log}. "
+                f"Mend it, delete {target}, and repeat the command."
+            )
+            stream.write(f"warning: {message}\n")
+            draw_message(message, target)
+
+
+def _run_illustrate(
+    campaign: Campaign, arguments: list[str], log: TextIO
+) -> str | None:
+    """What went wrong, or None."""
+    try:
         code = subprocess.run(
             arguments,
-            stdout=stream,
+            stdout=log,
             stderr=subprocess.STDOUT,
             check=False,
             env=thread_environment(campaign.threads),
         ).returncode
-    settings.unlink()
-    if code != 0 or not target.exists():
-        raise ProgramError(f"illustrate ended with exit code {code}; see {log}")
+    except OSError as error:
+        return f"cannot be started ({error})"
+    return f"ended with exit code {code}" if code != 0 else None
 
 
 def write_report(campaign: Campaign, root: Path, estimate: Mapping[str, Any]) -> None:

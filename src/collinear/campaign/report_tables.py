@@ -11,6 +11,7 @@ import pandas as pd
 from collinear.campaign.config import Campaign
 from collinear.campaign.journal import results_of
 from collinear.campaign.steps import journal_of
+from collinear.search import Status
 
 HOURS = "hours"
 
@@ -41,13 +42,20 @@ def _setting_cells(campaign: Campaign, setting: Mapping[str, Any]) -> dict[str, 
     cells = {name: f"{value:g}" for name, value in setting["params"].items()}
     for name in [campaign.goal.objective, *campaign.application.values]:
         value = setting["values"].get(name)
-        cells[name] = setting["status"] if value is None else f"{value:.4f}"
+        cells[name] = _cell(value, setting["status"])
     if campaign.goal.limits:
         limits = ", ".join(
             f"{li.name} <= {li.maximum:g}" for li in campaign.goal.limits
         )
         cells[f"within limits ({limits})"] = "yes" if setting["feasible"] else "no"
     return cells
+
+
+def _cell(value: float | None, status: str) -> str:
+    """A value with four decimals, a small one with four digits; else why none."""
+    if value is None:
+        return "not recorded" if status == Status.DONE else status
+    return f"{value:.4f}" if value == 0 or abs(value) >= 0.1 else f"{value:.4g}"
 
 
 def _our_column(campaign: Campaign, estimate: Mapping[str, Any]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,8 +24,46 @@ def load_schema(path: Path) -> dict[str, Any]:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
+def check_plain(value: Any, where: str = "") -> None:
+    """Raises ConfigError for what JSON, the programs' language, cannot hold.
+
+    YAML reads ``1:`` as a number, ``on:`` as true and ``2024-01-01`` as a date.
+
+    Args:
+        value: A configuration or a part of it.
+        where: Its key, with dots.
+    """
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            if not isinstance(key, str):
+                raise ConfigError(
+                    f"{where or 'config'}: keys must be text, but YAML reads {key!r} "
+                    f'as {_kind(key)}; write it in quotes, as in "{key}"'
+                )
+            check_plain(part, f"{where}.{key}" if where else key)
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            check_plain(part, f"{where}.{number}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(
+            f"{where}: must be a finite number, but got {value!r}; leave the key out "
+            "where nothing is meant"
+        )
+    elif not isinstance(value, str | int | float | None):
+        raise ConfigError(
+            f"{where}: must be a number, text, true, false or null, but YAML reads "
+            f"{value!s} as {_kind(value)}; write it in quotes"
+        )
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "a truth value", int: "a number", float: "a number"}
+    return kinds.get(type(value), f"a {type(value).__name__}")
+
+
 def check_schema(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     """Raises ConfigError with the most telling violation of the schema."""
+    check_plain(config)
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path)))
     if errors:

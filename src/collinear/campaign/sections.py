@@ -5,7 +5,7 @@ What two sections say of each other is checked in `collinear.campaign.config`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,7 +187,13 @@ def read_conventional(
             f"conventional: must give one value for each axis {list(space.names)}, "
             f"but got {list(setting)}"
         )
-    return {name: float(setting[name]) for name in space.names}
+    return {axis.name: _like(setting[axis.name], axis.values) for axis in space.axes}
+
+
+def _like(value: float, values: Sequence[float]) -> float:
+    """A value as the program gets those of trials: whole where the axis is whole."""
+    whole = all(isinstance(v, int) for v in values) and float(value).is_integer()
+    return int(value) if whole else float(value)
 
 
 def read_enqueue(config: Mapping[str, Any], space: SearchSpace) -> tuple[Point, ...]:

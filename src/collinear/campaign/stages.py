@@ -151,6 +151,7 @@ def finetune(context: Context, name: TrialName) -> None:
         log=context.log,
         stop=trial_table(campaign, context.root, name),
         overtime=overtime_of(campaign, context.root, name),
+        values=() if campaign.application.score else campaign.application.values,
     )
     if not _starts_from_nothing(context, name, stage):
         run_stage(stage, context.attempt)
@@ -215,6 +216,7 @@ def _run_score(context: Context, name: TrialName, work: Path) -> dict[str, Any]:
         seed=training_seed(campaign.seed, name.seed),
         threads=campaign.threads,
         log=context.log,
+        values=campaign.application.values,
     )
     return dict(run_stage(stage, context.attempt))
 

@@ -65,6 +65,7 @@ def check_application(campaign: Campaign, command: Sequence[str] | None) -> None
                 arguments,
                 capture_output=True,
                 text=True,
+                errors="replace",
                 check=False,
                 env=thread_environment(campaign.threads),
             )

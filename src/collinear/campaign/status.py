@@ -81,7 +81,9 @@ def _is_finished(campaign: Campaign, journal: Journal) -> bool:
     """The last batch of every lane is empty, under the search settings of today."""
     last = {e["lane"]: e for e in journal.entries() if "trials" in e}
     search = search_digest(campaign)
-    lanes = [*campaign.lane_names, *([FINALS] if campaign.finals else [])]
+    lanes = {*campaign.lane_names, *journal.lanes}
+    if campaign.finals:
+        lanes.add(FINALS)
     return all(
         lane in last and is_empty(last[lane]) and last[lane]["search"] == search
         for lane in lanes
@@ -89,14 +91,21 @@ def _is_finished(campaign: Campaign, journal: Journal) -> bool:
 
 
 def count_outcomes(history: History, goal: Goal) -> dict[str, int]:
-    """Number of trials by outcome, with done trials over a limit counted apart."""
+    """Number of trials by outcome.
+
+    Done trials over a limit, and those without a number for the objective, count apart.
+    """
     names = [
-        "infeasible"
-        if result.status == "done" and not goal.feasible(result)
-        else result.status.value
+        _outcome(result, goal) if result.status == "done" else result.status.value
         for result in history.results
     ]
     return dict(sorted(Counter(names).items()))
+
+
+def _outcome(result: Result, goal: Goal) -> str:
+    if goal.cost(result) is None:
+        return "without a value"
+    return "done" if goal.feasible(result) else "infeasible"
 
 
 def _seconds_left(jobs: list[Job], told: int, max_trials: int) -> float | None:

@@ -9,6 +9,7 @@ campaign nor a clock.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.digests import search_digest
 from collinear.campaign.files import digest, read_json, write_json
-from collinear.campaign.journal import Journal
+from collinear.campaign.journal import FINALS, Journal
 from collinear.campaign.schema import ConfigError
 from collinear.search import (
     Anova,
@@ -40,6 +41,7 @@ from collinear.search import (
 
 CLOCK = "clock"  # of an asked entry: Unix time, where stop.hours needs it
 LASTING = ("improvement", "hours")  # rules that end all lanes once they end one
+REMOVED = "lanes"  # the rule that ends a lane which `lanes` has no longer
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Ending:
     """Why a lane was given no more trials.
 
     Attributes:
-        rule: ``budget``, ``improvement``, ``hours`` or ``search``.
+        rule: ``budget``, ``improvement``, ``hours``, ``search`` or ``lanes``.
         reason: The same in a sentence, with the numbers.
     """
 
@@ -150,12 +152,9 @@ def _read_records(path: Path) -> list[dict[str, Any]]:
     try:
         return [
             {
-                "params": {n: float(v) for n, v in trial["params"].items()},
+                "params": {n: _finite(v, n) for n, v in trial["params"].items()},
                 "status": str(trial["status"]),
-                "values": {
-                    n: None if v is None else float(v)
-                    for n, v in trial["values"].items()
-                },
+                "values": {n: _or_none(v) for n, v in trial["values"].items()},
             }
             for trial in read_json(path)["trials"]
         ]
@@ -193,7 +192,7 @@ def _read_table(path: Path) -> list[dict[str, Any]]:
         values = columns[columns.index("feasible") + 1 :]
         return [
             {
-                "params": {n: _number(row[n], path, n) for n in columns[first:last]},
+                "params": {n: _param(row[n], path, n) for n in columns[first:last]},
                 "status": row["status"],
                 "values": {n: _number(row[n], path, n) for n in values},
             }
@@ -201,13 +200,38 @@ def _read_table(path: Path) -> list[dict[str, Any]]:
         ]
 
 
-def _number(text: str, path: Path, column: str) -> float | None:
+def _finite(value: Any, name: str) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, but is {value!r}")
+    return number
+
+
+def _or_none(value: Any) -> float | None:
+    """A recorded number; NaN and infinities are none."""
+    if value is None or not math.isfinite(float(value)):
+        return None
+    return float(value)
+
+
+def _number(text: str | None, path: Path, column: str) -> float | None:
     try:
-        return float(text) if text else None
+        return _or_none(text or None)
     except ValueError:
-        raise ConfigError(
-            f"warm_start: {path}: column {column} must hold numbers, but got {text!r}"
-        ) from None
+        raise _no_number(text, path, column) from None
+
+
+def _param(text: str | None, path: Path, column: str) -> float:
+    try:
+        return _finite(text or "", column)
+    except ValueError:
+        raise _no_number(text, path, column) from None
+
+
+def _no_number(text: str | None, path: Path, column: str) -> ConfigError:
+    return ConfigError(
+        f"warm_start: {path}: column {column} must hold numbers, but got {text!r}"
+    )
 
 
 def _result(row: Mapping[str, Any]) -> Result:
@@ -273,17 +297,32 @@ def _spent(campaign: Campaign, history: History) -> str:
     )
 
 
+def removed(campaign: Campaign, lane: str) -> Ending | None:
+    """Why a lane that has asked asks no more, when `lanes` was made smaller.
+
+    What it had asked is run and told: those trials are of the budget.
+    """
+    if lane == FINALS or lane in campaign.lane_names:
+        return None
+    return Ending(REMOVED, f"{lane} is none of the {campaign.lanes} lanes of today")
+
+
 def finished() -> Ending:
     """The ending of a search that has nothing more to propose."""
     return Ending("search", "the search has nothing more to propose")
 
 
 def last_ending(campaign: Campaign, journal: Journal) -> Ending | None:
-    """The latest ending that was journalled under the search settings of today."""
+    """Why the search ended, as journalled last under the search settings of today.
+
+    That a lane was removed ends no search.
+    """
     search = search_digest(campaign)
     for entry in reversed(journal.entries()):
         if "ending" in entry and entry["search"] == search:
-            return Ending(**entry["ending"])
+            found = Ending(**entry["ending"])
+            if found.rule != REMOVED:
+                return found
     return None
 
 

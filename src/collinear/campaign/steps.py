@@ -24,11 +24,13 @@ from collinear.campaign.last_call import announce, withdraw
 from collinear.campaign.stages import SCORE
 from collinear.campaign.steering import (
     CLOCK,
+    REMOVED,
     Ending,
     ending,
     finished,
     keep_earlier,
     propose,
+    removed,
     trials_left,
 )
 from collinear.campaign.stopped import current_table, rung_records
@@ -79,6 +81,11 @@ def first_trials(campaign: Campaign, root: Path, lane: str) -> list[TrialName] |
     return [TrialName(point_name(p.point), p.seed) for p in proposals]
 
 
+def lanes_of(campaign: Campaign, root: Path) -> list[str]:
+    """The lanes of today, and those that had asked when there were more of them."""
+    return sorted({*campaign.lane_names, *journal_of(root).lanes})
+
+
 def told_trials(root: Path) -> list[TrialName]:
     """Trials whose results are in the journal, in the order in which they were told."""
     results = journal_of(root).history().results
@@ -89,13 +96,14 @@ def candidates(campaign: Campaign, root: Path, step: Step, table: Path) -> None:
     """Publishes the batch of a step, asking for it if the journal does not have it.
 
     An empty table means that this lane is over. A lane that ended because the budget
-    was spent or the strategy had finished goes on when those settings are changed.
+    was spent, the strategy had finished or the lane was removed goes on when those
+    settings are changed.
     """
     freeze(campaign, root)
     journal = journal_of(root)
     with journal.locked():
         entry = journal.asked(step)
-        if entry is None or _reopens(entry, campaign):
+        if entry is None or _reopens(entry, campaign, step):
             entry = _ask(campaign, root, journal, step)
     rows = candidates_table(campaign, proposals_of(entry), control_of(entry))
     write_text(table, rows)
@@ -105,16 +113,29 @@ def candidates_key(campaign: Campaign, root: Path, step: Step) -> str:
     """What the table of a step depends on besides the results before it.
 
     It is the digest of the search that asked for the batch. Only a lane that is over
-    depends on the digest of today, so a new budget reopens it and disturbs nothing.
+    depends on the digest of today, so a new budget reopens it and disturbs nothing;
+    and whether the lane is one of today's.
     """
     entry = journal_of(root).asked(step)
-    if entry is None or is_empty(entry):
-        return search_digest(campaign)
-    return str(entry["search"])
+    if entry is not None and not is_empty(entry):
+        return str(entry["search"])
+    today = search_digest(campaign)
+    gone = removed(campaign, step.lane) is not None
+    return f"{today} removed" if gone and _ended_as_removed(entry, True) else today
 
 
-def _reopens(entry: dict[str, Any], campaign: Campaign) -> bool:
-    return is_empty(entry) and entry["search"] != search_digest(campaign)
+def _reopens(entry: dict[str, Any], campaign: Campaign, step: Step) -> bool:
+    if not is_empty(entry):
+        return False
+    back = removed(campaign, step.lane) is None and _ended_as_removed(entry, False)
+    return back or entry["search"] != search_digest(campaign)
+
+
+def _ended_as_removed(entry: dict[str, Any] | None, unasked: bool) -> bool:
+    """Whether a lane ended because it was removed; `unasked` where it has not ended."""
+    if entry is None:
+        return unasked
+    return bool(entry.get("ending", {}).get("rule") == REMOVED)
 
 
 def _ask(
@@ -137,14 +158,17 @@ def _ask(
     table = current_table(campaign, journal)
     if table is not None:
         context["stop"] = table
-    proposals, ended = next_batch(campaign, root, journal, now)
+    proposals: tuple[Proposal, ...] = ()
+    ended = removed(campaign, step.lane)
+    if ended is None:
+        proposals, ended = next_batch(campaign, root, journal, now)
     if ended is not None:
         context["ending"] = asdict(ended)
     entry = journal.record_asked(step, proposals, **context)
-    if ended is not None:
-        announce(campaign, root, journal, now)
-    else:
+    if ended is None:
         withdraw(root)
+    elif ended.rule != REMOVED:  # the other lanes are not over
+        announce(campaign, root, journal, now)
     return entry
 
 

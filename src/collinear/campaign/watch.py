@@ -11,7 +11,11 @@ from typing import TextIO
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.last_call import last_call_notes, read_last_call, was_called
-from collinear.campaign.program import REAL_ATTEMPTS, read_attempts
+from collinear.campaign.program import (
+    REAL_ATTEMPTS,
+    attempt_failed,
+    read_attempts,
+)
 from collinear.campaign.race import race_notes
 from collinear.campaign.status import (
     CampaignStatus,
@@ -45,8 +49,8 @@ def read_failures(root: Path) -> list[Failure]:
     found = []
     for work in (root / "trials").glob("*/seed*/work"):
         attempts = read_attempts(work)
-        if attempts and attempts[-1]["exit_code"] != 0 and not was_called(work):
-            failed = sum(1 for attempt in attempts if attempt["exit_code"] != 0)
+        if attempts and attempt_failed(attempts[-1]) and not was_called(work):
+            failed = sum(map(attempt_failed, attempts))
             trial = f"{work.parent.parent.name}/{work.parent.name}"
             failure = Failure(trial, failed, attempts[-1].get("message"))
             found.append((attempts[-1]["ended"], failure))

@@ -6,10 +6,15 @@ from collinear.campaign.clocks import Job, assign_slots, parallel_width
 from collinear.campaign.decide import decide
 from collinear.campaign.files import write_json
 from collinear.campaign.journal import Step
-from collinear.campaign.report_tables import result_table, trials_table
-from collinear.campaign.status import busy_seconds, read_status, status_line
+from collinear.campaign.report_tables import _cell, result_table, trials_table
+from collinear.campaign.status import (
+    busy_seconds,
+    count_outcomes,
+    read_status,
+    status_line,
+)
 from collinear.campaign.steps import journal_of
-from collinear.search import Proposal, Result, Status
+from collinear.search import History, Proposal, Result, Status
 
 VALUES = {
     (0, 0): (Status.DONE, 5.0, 9.0),
@@ -94,6 +99,24 @@ def test_table_sets_the_documented_result_beside(make_campaign, tmp_path):
     assert "not comparable" in documented["perceptual_index"]
     assert documented["niqe"] == ""
     assert table["this campaign"]["niqe"] == "4.0000"
+
+
+def test_cells_show_small_values_and_say_what_is_missing():
+    assert [_cell(v, "done") for v in (4.0, 0.0, -0.25, 1e-5, 1.23456e-4)] == [
+        "4.0000",
+        "0.0000",
+        "-0.2500",
+        "1e-05",
+        "0.0001235",
+    ]
+    assert _cell(None, "done") == "not recorded"
+    assert _cell(None, "diverged") == "diverged"
+
+
+def test_done_without_an_objective_is_an_outcome_of_its_own(campaign):
+    lost = Result((0, 0), 1, Status.DONE, {"niqe": None, "rmse": 1.0})
+    history = History().ask([Proposal((0, 0), 1)]).tell([lost])
+    assert count_outcomes(history, campaign.goal) == {"without a value": 1}
 
 
 def test_all_trials_are_listed(campaign, tmp_path):

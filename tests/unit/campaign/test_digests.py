@@ -11,6 +11,7 @@ from collinear.campaign.digests import (
     search_digest,
     training_digest,
 )
+from collinear.campaign.files import write_json
 from collinear.campaign.schema import ConfigError
 
 
@@ -30,6 +31,31 @@ def test_frozen_settings_stop_with_old_and_new_value(make_campaign, settings, tm
     assert "training.settings.epochs: 3 -> 4" in message
     assert "training.settings.patch: not set -> 8" in message
     assert "space.a: [0.0, 1.0, 2.0] -> [0.0, 1.0, 3.0]" in message
+
+
+def test_conventional_setting_off_the_grid_stays_once_it_has_begun(
+    make_campaign, tmp_path
+):
+    freeze(make_campaign(), tmp_path)
+    other = make_campaign(conventional={"a": 1.0, "b": 17.0})
+    check_frozen(other, tmp_path)
+    began = tmp_path / "trials/conventional/seed1/work/settings.json"
+    write_json(began, {"params": {"a": 1.0, "b": 15.0}})
+    check_frozen(make_campaign(), tmp_path)
+    check_frozen(make_campaign(conventional={"a": 1.0, "b": 20.0}), tmp_path)
+    with pytest.raises(ConfigError, match=r"conventional\.b: 15\.0 -> 17\.0"):
+        check_frozen(other, tmp_path)
+
+
+def test_pretraining_of_a_conventional_setting_stays_too(make_campaign, tmp_path):
+    several = {"pretrain_axes": ["b"]}
+    freeze(make_campaign(**several), tmp_path)
+    began = tmp_path / "pretrain/conventional/work/settings.json"
+    write_json(began, {"params": {"b": 15.0}})
+    check_frozen(make_campaign(**several), tmp_path)
+    other = make_campaign(**several, conventional={"a": 1.0, "b": 17.0})
+    with pytest.raises(ConfigError, match=r"conventional\.b: 15\.0 -> 17\.0"):
+        check_frozen(other, tmp_path)
 
 
 def test_reordered_axes_are_another_space(make_campaign, tmp_path):

@@ -145,6 +145,7 @@ def test_fault_of_the_pretraining_is_never_an_outcome(make_stage):
         ('{"status": "done", "values": {"x": NaN}}', r"values\.x must be a finite"),
         ('{"status"', "not valid JSON"),
         ("[]", "status must be one of"),
+        ('{"status": "done", "values": [1, 2]}', "values must be a mapping"),
     ],
 )
 def test_result_that_breaks_the_contract_is_refused_and_tried_again(
@@ -156,6 +157,26 @@ def test_result_that_breaks_the_contract_is_refused_and_tried_again(
             run_stage(stage, attempt)
         assert not stage.result.exists()
     assert run_stage(stage, REAL_ATTEMPTS + 1)["status"] == "failed"
+
+
+def test_done_result_without_a_wanted_value_is_refused(make_stage):
+    stage = make_stage(result='{"status": "done", "values": {"x": 1}}')
+    stage = dataclasses.replace(stage, values=("x", "y"))
+    for attempt in range(1, REAL_ATTEMPTS + 1):
+        with pytest.raises(ProgramError, match=r"must record \['x', 'y'\]"):
+            run_stage(stage, attempt)
+    record = run_stage(stage, REAL_ATTEMPTS + 1)
+    assert record["status"] == "failed"
+    assert "must record" in record["reason"]
+
+
+def test_torn_result_does_not_stay_for_ever(make_stage, tmp_path):
+    stage = make_stage(result='{"status": "done"}')
+    stage.work.mkdir(parents=True)
+    stage.result.write_text('{"status": "do')
+    assert run_stage(stage, 1) == {"status": "done"}
+    assert (tmp_path / "work/starts").read_text() == "x"
+    assert (stage.work / "metrics.refused.json").read_text() == '{"status": "do'
 
 
 def test_program_without_result_is_a_fault(make_stage):

@@ -295,7 +295,12 @@ def test_line_strategies_start_at_the_best_setting_and_report_their_lines(
         (lambda root: _json(root, "[]"), "reading it failed"),
         (lambda root: _json(root, "{"), "reading it failed"),
         (lambda root: _json(root, '{"trials": [{"params": 3}]}'), "reading it failed"),
+        (
+            lambda root: _json(root, '{"trials": [{"params": {"a": NaN}}]}'),
+            "a must be finite",
+        ),
         (lambda root: _table(root, _row(a="x")), "column a must hold numbers"),
+        (lambda root: _table(root, _row(a="")), "column a must hold numbers"),
         (lambda root: _table(root, _row(status="odd")), "a status must be one of"),
         (lambda root: _table(root, _row(value="psnr")), "must have a value 'niqe'"),
         (lambda root: _table(root, _row(a="77")), "1 lie off it"),
@@ -333,6 +338,14 @@ def test_diverged_trials_of_a_table_have_no_value(other):
         "niqe": None,
         "rmse": None,
     }
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "null"])
+def test_earlier_value_that_is_no_number_is_none(other, value):
+    row = {"params": {"a": 1, "b": 10}, "status": "done", "values": {"niqe": 0}}
+    text = json.dumps({"trials": [row]}).replace('"niqe": 0', f'"niqe": {value}')
+    [found] = read_earlier(steering.Path(_json(other, text)))
+    assert found["values"] == {"niqe": None}
 
 
 def test_status_command_names_a_warm_start_that_cannot_be_read(

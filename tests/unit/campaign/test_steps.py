@@ -5,12 +5,14 @@ import pytest
 from collinear.campaign.digests import search_digest
 from collinear.campaign.files import read_json, write_json
 from collinear.campaign.journal import Step
+from collinear.campaign.steering import last_ending
 from collinear.campaign.steps import (
     candidates,
     candidates_key,
     first_batches,
     first_trials,
     journal_of,
+    lanes_of,
     update,
 )
 from collinear.campaign.trials import read_candidates, trial_files
@@ -129,3 +131,38 @@ def test_missing_score_is_an_error_not_a_result(campaign, tmp_path):
     with pytest.raises(FileNotFoundError):
         tell(campaign, tmp_path, "lane00", 0)
     assert journal_of(tmp_path).told(Step("lane00", 0)) is None
+
+
+def test_removed_lane_is_told_and_asks_no_more(make_campaign, campaign, tmp_path):
+    first = ask(campaign, tmp_path, "lane01", 0)
+    fewer = make_campaign(lanes=1)
+    assert lanes_of(fewer, tmp_path) == ["lane00", "lane01"]
+    finish(tmp_path, first)
+    tell(fewer, tmp_path, "lane01", 0)
+    step = Step("lane01", 1)
+    assert candidates_key(fewer, tmp_path, step).endswith("removed")
+    assert ask(fewer, tmp_path, "lane01", 1) == []
+    assert candidates_key(fewer, tmp_path, step).endswith("removed")
+    journal = journal_of(tmp_path)
+    assert journal.asked(step)["ending"]["rule"] == "lanes"
+    assert last_ending(fewer, journal) is None
+    assert not (tmp_path / "last_call.json").exists()
+
+    assert candidates_key(campaign, tmp_path, step) == search_digest(campaign)
+    again = ask(campaign, tmp_path, "lane01", 1)
+    assert again
+    assert not set(again) & set(first)
+
+
+def test_lane_that_was_over_stays_so_when_it_is_removed(make_campaign, tmp_path):
+    campaign = make_campaign(max_trials=4)
+    names = ask(campaign, tmp_path, "lane01", 0)
+    finish(tmp_path, names)
+    tell(campaign, tmp_path, "lane01", 0)
+    assert ask(campaign, tmp_path, "lane01", 1) == []
+    entry = journal_of(tmp_path).asked(Step("lane01", 1))
+    fewer = make_campaign(max_trials=4, lanes=1)
+    key = candidates_key(campaign, tmp_path, Step("lane01", 1))
+    assert candidates_key(fewer, tmp_path, Step("lane01", 1)) == key
+    assert ask(fewer, tmp_path, "lane01", 1) == []
+    assert journal_of(tmp_path).asked(Step("lane01", 1)) == entry

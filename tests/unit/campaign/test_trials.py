@@ -33,6 +33,23 @@ def test_conventional_setting_on_the_grid_is_the_trial_of_its_point(make_campaig
     assert conventional_trial(campaign) == TrialName("1-1", 1)
 
 
+def test_conventional_setting_is_whole_where_the_axis_is(make_campaign):
+    """A program gets the same kind of number from it as from a trial."""
+    campaign = make_campaign(
+        space={"a": [0, 1, 2], "b": [10.0, 20.0]}, conventional={"a": 2.0, "b": 15}
+    )
+    params = trial_params(campaign, conventional_trial(campaign))
+    assert [repr(v) for v in params.values()] == ["2", "15.0"]
+    assert (
+        repr(
+            make_campaign(
+                space={"a": [0, 1], "b": [1]}, conventional={"a": 0.5, "b": 1}
+            ).conventional
+        )
+        == "{'a': 0.5, 'b': 1}"
+    )
+
+
 def test_no_conventional_setting(make_campaign, settings):
     del settings["conventional"]
     assert conventional_trial(make_campaign()) is None

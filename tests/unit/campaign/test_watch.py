@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from collinear.campaign.__main__ import main
+from collinear.campaign.config import load_campaign
+from collinear.campaign.digests import freeze
 from collinear.campaign.files import write_json
 from collinear.campaign.journal import Step
 from collinear.campaign.program import last_line
@@ -84,6 +86,8 @@ def test_command_line(settings, root, tmp_path, capsys):
     path = tmp_path / "campaign.yaml"
     path.write_text(yaml.safe_dump(settings))
     results = ["--results", str(tmp_path)]
+    (root / "settings.json").unlink()
+    freeze(load_campaign(settings), root)
     assert main(["status", str(path), *results]) == 0
     assert "1-0/seed1: 2 of 3 attempts failed" in capsys.readouterr().out
     with pytest.raises(SystemExit):
@@ -108,3 +112,36 @@ def test_a_last_call_is_announced_while_trainings_run(campaign, root):
     ended = {"status": "failed", "last_call": True}
     write_json(root / "trials/1-0/seed1/work/metrics.json", ended)
     assert read_failures(root) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", "must hold the keys of a campaign"),
+        (b"- 1\n", "must hold the keys of a campaign"),
+        (b"a: [", "is not YAML"),
+        (b"a: \xff\xfe", "is not UTF-8 text"),
+        (b"campaign: x\nspace: [1]\n", "is not the configuration of a campaign"),
+        (b"space: {1: [1.0]}\n", "keys must be text"),
+    ],
+)
+def test_status_of_what_is_no_campaign(text, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where there is no schema
+    (tmp_path / "x.yaml").write_bytes(text)
+    assert main(["status", "x.yaml"]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_status_of_other_settings_than_those_started(settings, root, tmp_path, capsys):
+    (root / "settings.json").unlink()
+    freeze(load_campaign(settings), root)
+    settings["space"]["a"] = [0.0, 1.0, 3.0]
+    path = tmp_path / "campaign.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    assert main(["status", str(path), "--results", str(tmp_path)]) == 2
+    assert "space.a: [0.0, 1.0, 2.0] -> [0.0, 1.0, 3.0]" in capsys.readouterr().err
+
+
+def test_refused_result_is_a_failed_attempt(root):
+    attempt(root, "0-1/seed1", 9e9, 1.0, message="status must be one of")
+    assert read_failures(root)[0].message == "status must be one of"
