@@ -69,7 +69,7 @@ def explored_lines(strategy: Strategy, history: History) -> tuple[ExploredLine, 
             ledger.tell(event.results)
     alpha = dspline.DEFAULT_ALPHA
     if isinstance(strategy, LineStrategy):
-        alpha = strategy.alpha
+        alpha = strategy.smoothing
     distinct: dict[tuple[Point, ...], Line] = {}
     for line in strategy.lines(history):
         distinct.setdefault(line.points, line)

@@ -3,6 +3,7 @@
 import pytest
 
 from collinear.search import (
+    S2017,
     S2018,
     Goal,
     History,
@@ -25,12 +26,17 @@ def outcome(proposal):
     return Result(proposal.point, 1, Status.DONE, {"y": (i - 2) ** 2 + j, "r": i + j})
 
 
-@pytest.fixture(scope="module")
-def explored():
-    strategy, history = S2018(SPACE, GOAL), History()
+def play(strategy):
+    history = History()
     while batch := strategy.ask(history, 4):
         history = history.ask(batch).tell([outcome(p) for p in batch])
-    return explored_lines(strategy, history)
+    return history
+
+
+@pytest.fixture(scope="module")
+def explored():
+    strategy = S2018(SPACE, GOAL)
+    return explored_lines(strategy, play(strategy))
 
 
 def test_each_line_comes_once(explored):
@@ -56,6 +62,13 @@ def test_markers_are_the_spline_through_the_fitted_values(explored):
         fitted = [s.fitted for s in line.samples]
         spline = dspline.fit(len(line.points), places, fitted)
         assert line.markers == tuple(spline.markers)
+
+
+def test_markers_are_smoothed_as_the_search_smoothed():
+    plain, ignored = S2017(SPACE, GOAL), S2017(SPACE, GOAL, alpha=50.0)
+    history = play(plain)
+    assert play(ignored) == history
+    assert explored_lines(ignored, history) == explored_lines(plain, history)
 
 
 def test_positions_put_grid_indices_on_whole_numbers(explored):
