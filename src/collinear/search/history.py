@@ -7,12 +7,14 @@ of its own and any state is the replay of the history.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
+from typing import SupportsIndex
 
 from collinear.search.space import Point
 
@@ -132,11 +134,18 @@ class Goal:
 
 @dataclass(frozen=True)
 class Proposal:
-    """One trial to run: a point, a seed index (from 1) and why it was proposed."""
+    """One trial to run: a point, a seed index (from 1) and why it was proposed.
+
+    Raises:
+        ValueError: An index of the point is not a whole number.
+    """
 
     point: Point
     seed: int = 1
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "point", _plain_point(self.point))
 
     @property
     def key(self) -> tuple[Point, int]:
@@ -145,7 +154,14 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one trial. A missing number is None, never NaN."""
+    """The outcome of one trial. A missing number is None, never NaN.
+
+    A status may be given as its text, such as ``"done"``.
+
+    Raises:
+        ValueError: An index of the point is not a whole number, or there is no such
+            status.
+    """
 
     point: Point
     seed: int
@@ -153,6 +169,8 @@ class Result:
     values: Mapping[str, float | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "point", _plain_point(self.point))
+        object.__setattr__(self, "status", _status(self.status))
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
 
     @property
@@ -230,6 +248,29 @@ class History:
             if cost is not None and cost < best_cost and goal.feasible(result):
                 best, best_cost = result, cost
         return best
+
+
+def _plain_point(point: Iterable[SupportsIndex]) -> Point:
+    """The point as a tuple of int: a NumPy integer counts as the index it is."""
+    # A history of thousands of trials is read anew in each step; nearly all are plain.
+    if type(point) is tuple and all(type(i) is int for i in point):
+        return point
+    try:
+        return tuple(int(operator.index(i)) for i in point)
+    except TypeError as error:
+        raise ValueError(
+            f"a point must hold one whole number for each axis, but got {point!r}; "
+            "give indices of values, not values"
+        ) from error
+
+
+def _status(status: str) -> Status:
+    try:
+        return Status(status)
+    except ValueError as error:
+        raise ValueError(
+            f"a status must be one of {[s.value for s in Status]}, but got {status!r}"
+        ) from error
 
 
 def _not_known(

@@ -1,6 +1,19 @@
 """A history is its events, one by one or all at once."""
 
-from collinear.search import Asked, History, Proposal, Result, Status, Told
+import numpy as np
+import pytest
+
+from collinear.search import (
+    Anova,
+    Asked,
+    Goal,
+    History,
+    Proposal,
+    Result,
+    SearchSpace,
+    Status,
+    Told,
+)
 
 EVENTS = (
     Asked((Proposal((0,)), Proposal((1,)))),
@@ -34,3 +47,43 @@ def test_a_longer_history_leaves_the_shorter_one_as_it_was():
     longer = short.ask([Proposal((5,))]).tell([Result((5,), 1, Status.FAILED)])
     assert (len(short.proposals), len(short.results)) == (2, 1)
     assert (len(longer.proposals), len(longer.results)) == (3, 2)
+
+
+def test_the_text_of_a_status_is_that_status():
+    result = Result((1,), 1, "done", {"y": 2.0})
+    assert result == Result((1,), 1, Status.DONE, {"y": 2.0})
+    assert result.status is Status.DONE
+    assert History().tell([result]).incumbent(Goal("y")) is result
+
+
+@pytest.mark.parametrize("status", ["Done", "ok", None, 1])
+def test_an_unknown_status_is_refused(status):
+    with pytest.raises(ValueError, match=r"one of \['done', .*\], but got"):
+        Result((1,), 1, status)
+
+
+@pytest.mark.parametrize(
+    "point", [[1, 2], np.array([1, 2]), (np.int64(1), np.uint8(2))], ids=repr
+)
+def test_a_point_becomes_a_tuple_of_int(point):
+    for trial in (Proposal(point), Result(point, 1, Status.DONE)):
+        assert trial.point == (1, 2)
+        assert [type(i) for i in trial.point] == [int, int]
+        assert type(trial.point) is tuple
+
+
+def test_the_model_sees_results_at_points_of_numpy():
+    space = SearchSpace.from_values({"a": range(4), "b": range(4)})
+    history = History().tell(
+        [Result(np.array(p), 1, Status.DONE, {"y": sum(p)}) for p in space.points()]
+    )
+    models, seen = Anova(space, Goal("y")).models(history)
+    assert models is not None
+    assert len(seen) == space.size
+
+
+@pytest.mark.parametrize("point", [(1.0, 2.0), (np.float64(1), 2), "12", (1, None), 3])
+def test_an_index_that_is_no_whole_number_is_refused(point):
+    for make in (Proposal, lambda p: Result(p, 1, Status.DONE)):
+        with pytest.raises(ValueError, match="one whole number for each axis, but got"):
+            make(point)
