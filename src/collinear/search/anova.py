@@ -153,7 +153,8 @@ class Anova:
             safe: Probability of keeping the limits from which a point counts as safe.
 
         Returns:
-            At most 100 points; none while there are too few results for a model.
+            At most 100 points, all of whose trials gave a finite cost; none while
+            there is no such point or there are too few results for a model.
         """
         models, seen = self.models(history)
         if models is None:

@@ -176,7 +176,7 @@ def race(
     Returns:
         k proposals, each to a setting of the short list with the fewest finals so far.
         The list is that of the search alone; settings drop out by all results. Empty
-        when the search has no model yet.
+        when the search has nothing to recommend.
     """
     # The list follows the model: what single runs are worth, the finals measure.
     found = strategy.recommend(search_only(history), roughness=0.0)

@@ -87,7 +87,8 @@ class Desk:
         taken, measured = taken.copy(), self._measured()
         kinds = [self._kind(slot) for slot in slots]
         allowed = {kind: self._allowed(kind, slots) for kind in set(kinds)}
-        noisy = repeat_every > 0 and self._is_noisy()
+        # Where every measured point also lost a trial, none is worth a repeat.
+        noisy = repeat_every > 0 and len(measured) > 0 and self._is_noisy()
         for slot, kind, score in self._scores(slots, kinds):
             level = slot % len(self._labels)
             label = self._labels[level]

@@ -59,7 +59,7 @@ def rank_measured(
 
     Points that keep the limits with probability >= `safe` come first, by posterior
     mean; then the others by that probability. A point where a trial gave no finite
-    cost is no candidate.
+    cost is no candidate, so the list is empty where each point has one.
 
     Args:
         models: The models given everything seen.
@@ -76,6 +76,8 @@ def rank_measured(
     known, counts = np.unique(flat, return_counts=True)
     sound = ~np.isin(known, flat[~seen.measured])
     known, counts = known[sound], counts[sound]
+    if not len(known):
+        return ()
     points = np.stack(np.unravel_index(known, shape), axis=1)
     p_feasible = models.feasibility(points)
     risk = np.where(p_feasible >= safe, 0.0, 1.0 - p_feasible)

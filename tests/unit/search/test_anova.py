@@ -1,6 +1,7 @@
 """What `anova` proposes and why, its choice at the end, and the finals."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from collinear.search import (
     SearchSpace,
     Status,
     StrategyError,
+    finalists,
     race,
     reserved,
 )
@@ -204,6 +206,34 @@ def test_no_recommendation_without_a_model():
     strategy = Anova(SPACE, GOAL)
     assert strategy.recommend(History()) == ()
     assert race(strategy, History(), 5) == ()
+
+
+def each_point_lost_a_trial():
+    points, outcome = start_order(SPACE.shape, 0)[:12], noisy(2.0)
+    points = [tuple(np.unravel_index(p, SPACE.shape)) for p in points]
+    kept = [outcome(Proposal(p)) for p in points]
+    kept = [replace(r, values={**r.values, "r": 1.0}) for r in kept]
+    return History().tell([*kept, *(Result(p, 2, Status.DIVERGED) for p in points)])
+
+
+@pytest.mark.parametrize("goal", [GOAL, LIMITED], ids=["free", "limited"])
+@pytest.mark.parametrize("second", [True, False])
+def test_nothing_is_recommended_where_every_point_lost_a_trial(goal, second):
+    strategy = Anova(SPACE, goal, repeat_every=2, second_model=second)
+    history = each_point_lost_a_trial()
+    assert strategy.recommend(history) == ()
+    assert race(strategy, history, 4) == ()
+    assert finalists(strategy, history, 4) == []
+    batch = strategy.ask(history, 8)
+    told = {r.point for r in history.results}
+    assert len({p.point for p in batch} - told) == len(batch) == 8
+
+
+def test_the_only_point_that_lost_no_trial_is_recommended_and_repeated():
+    strategy, sound = Anova(SPACE, GOAL, repeat_every=2), Proposal((7, 6, 5))
+    history = each_point_lost_a_trial().tell([noisy(2.0)(sound)])
+    assert [r.point for r in strategy.recommend(history)] == [sound.point]
+    assert Proposal(sound.point, 2, "repeat") in strategy.ask(history, 8)
 
 
 def test_repeats_come_under_noise_with_the_next_seed():
