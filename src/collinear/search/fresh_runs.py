@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from collinear.search.history import Goal, Result, Status
+from collinear.search.history import LARGEST_COST, Goal, Result, Status
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,8 @@ class FreshRuns:
 
     Attributes:
         costs: Cost to be minimised by seed index, of the runs with a value.
-        values: Mean of each recorded value over those runs, None where one is missing.
+        values: Mean of each recorded value over those runs, None where one is missing
+            or beyond `LARGEST_COST`.
         mean: Mean objective, or None without a run.
         sd: Standard deviation of a run (n - 1), or None below two runs.
         n: Number of runs with a value.
@@ -93,7 +94,7 @@ def fresh_runs(goal: Goal, results: Sequence[Result]) -> FreshRuns:
 
 
 def _mean_or_none(values: Sequence[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
+    known = [v for v in values if v is not None and abs(v) <= LARGEST_COST]
     return math.fsum(known) / len(known) if len(known) == len(values) else None
 
 

@@ -18,6 +18,8 @@ from typing import SupportsIndex
 
 from collinear.search.space import Point
 
+LARGEST_COST = 1e100  # beyond it a "finite" objective is a divergence in disguise
+
 
 class Status(StrEnum):
     """How a trial ended. Feasible is no status: it follows from values and limits."""
@@ -111,12 +113,15 @@ class Goal:
         )
 
     def cost(self, result: Result) -> float | None:
-        """The objective to be minimised, or None unless done with a finite value."""
+        """The objective to be minimised, or None.
+
+        None unless the trial is done with a value within +/- `LARGEST_COST`.
+        """
         value = result.values.get(self.objective)
         if (
             result.status is not Status.DONE
             or value is None
-            or not math.isfinite(value)
+            or not abs(value) <= LARGEST_COST
         ):
             return None
         return value if self.lower_is_better else -value

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 
-from collinear.search.history import Goal, Limit, Result, Status
+from collinear.search.history import LARGEST_COST, Goal, Limit, Result, Status
 from collinear.search.space import Point, SearchSpace
 
 # Classes of points, best first. A point of a lower class always wins a comparison,
@@ -23,7 +23,6 @@ FEASIBLE, INFEASIBLE, CENSORED, UNKNOWN = range(4)
 
 Rank = tuple[int, float]
 
-LARGEST_COST = 1e100  # beyond it a "finite" objective is a divergence in disguise
 PENALTY = 4.0  # objective units per unit over a limit, at equal spread of both
 
 
@@ -86,7 +85,7 @@ class Ledger:
 
     def raw_costs(self, point: Point) -> tuple[float, ...]:
         """The measured costs at a point, one a trial, limits ignored."""
-        costs = [_usable_cost(r, self._goal) for _, r in self._records.get(point, ())]
+        costs = [self._goal.cost(r) for _, r in self._records.get(point, ())]
         return tuple(c for c in costs if c is not None)
 
     def best(self, points: Iterable[Point]) -> Point | None:
@@ -95,7 +94,7 @@ class Ledger:
         return min(known, key=self.rank, default=None)
 
     def _shown(self, grade: int, result: Result) -> float:
-        cost = _usable_cost(result, self._goal)
+        cost = self._goal.cost(result)
         if grade == FEASIBLE and cost is not None:
             return cost
         ceiling, clip, weights = self._current_standins()
@@ -123,7 +122,7 @@ class Ledger:
         value, so that units cancel.
         """
         records = [pair for pairs in self._records.values() for pair in pairs]
-        graded = [(g, _usable_cost(r, self._goal), r) for g, r in records]
+        graded = [(g, self._goal.cost(r), r) for g, r in records]
         costs = [c for _, c, r in graded if c is not None and r.status is Status.DONE]
         weights = {
             limit.name: PENALTY * self._relative_spread(costs, limit)
@@ -145,14 +144,9 @@ class Ledger:
 
 
 def _classify(result: Result, goal: Goal) -> int:
-    if _usable_cost(result, goal) is None:
+    if goal.cost(result) is None:
         return CENSORED
     return FEASIBLE if goal.feasible(result) else INFEASIBLE
-
-
-def _usable_cost(result: Result, goal: Goal) -> float | None:
-    cost = goal.cost(result)
-    return cost if cost is not None and abs(cost) <= LARGEST_COST else None
 
 
 def _limit_value(result: Result, limit: Limit) -> float | None:

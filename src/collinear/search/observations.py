@@ -11,8 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collinear.search.grid_model import Array, Indices
-from collinear.search.history import Asked, Goal, History, Result, Status
-from collinear.search.ledger import LARGEST_COST
+from collinear.search.history import (
+    LARGEST_COST,
+    Asked,
+    Goal,
+    History,
+    Result,
+    Status,
+)
 from collinear.search.replay import sorted_results
 from collinear.search.space import Point, SearchSpace
 

@@ -30,6 +30,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from collinear.search.grid_model import Array, Posterior
+from collinear.search.history import LARGEST_COST
 from collinear.search.observations import Observations, active_axes
 from collinear.search.replay import StrategyError
 from collinear.search.space import Axis, Point, SearchSpace
@@ -75,7 +76,8 @@ def make_prior(trials: Iterable[EarlierTrial], space: SearchSpace) -> Prior:
     """Places earlier trials on a grid, by the names and values of the axes.
 
     Axes that only the earlier search had are left out of account. Trials that fall on
-    one point count through the mean of their costs; a trial without a cost ranks last.
+    one point count through the mean of their costs; a trial without a cost, or with
+    one beyond `LARGEST_COST`, ranks last.
 
     Raises:
         StrategyError: An axis of the grid is missing in a trial, or no trial with a
@@ -90,7 +92,7 @@ def make_prior(trials: Iterable[EarlierTrial], space: SearchSpace) -> Prior:
             skipped += 1
             continue
         known = costs.setdefault(point, [])
-        if trial.cost is not None and math.isfinite(trial.cost):
+        if trial.cost is not None and abs(trial.cost) <= LARGEST_COST:
             known.append(trial.cost)
         feasible[point] = feasible.get(point, True) and trial.feasible
     means = {p: fmean(c) if c else math.inf for p, c in costs.items()}

@@ -108,6 +108,14 @@ def test_a_setting_with_a_diverged_repeat_is_no_finalist():
     assert finalists(line_search(), history, 2) == [(0, 1)]
 
 
+@pytest.mark.parametrize("strategy", [line_search, lambda: Anova(SPACE, GOAL)])
+def test_a_cost_as_large_as_no_training_has_is_a_divergence(strategy):
+    huge = [((1, j), seed, 1.7e308) for j in range(3) for seed in (1, 2)]
+    history = told(((0, 0), 1, 1.0), ((0, 0), 2, 1.7e308), ((0, 1), 1, 2.0), *huge)
+    assert finalists(strategy(), history, 8) == [(0, 1)]
+    assert finalists(strategy(), told(*huge), 8) == []
+
+
 def test_results_of_finals_change_no_finalist():
     trials = [((0, 0), 1, 1.0), ((0, 1), 1, 2.0)]
     before = finalists(line_search(), told(*trials), 2)
@@ -201,6 +209,16 @@ def test_a_diverged_run_disqualifies_and_a_failed_one_is_left_out():
     assert fresh_runs(GOAL, values[:1]).sound  # when no more were wanted
     assert choose([runs(None), runs(None, 1.0)]) is None
     assert choose([]) is None
+
+
+@pytest.mark.parametrize("huge", [1.7e308, -1.7e308])
+def test_runs_as_large_as_no_training_has_are_lost(huge):
+    assert not runs(1.0, huge, huge).sound
+    assert runs(huge, huge).mean is None
+    assert choose([runs(huge, huge), runs(5.0, 5.0)]) == 1
+    over = runs(1.0, 1.0, rmse=huge)
+    assert over.values["rmse"] is None
+    assert not over.feasible
 
 
 def test_choice_is_the_lowest_mean_and_the_first_on_a_tie():

@@ -87,3 +87,11 @@ def test_an_index_that_is_no_whole_number_is_refused(point):
     for make in (Proposal, lambda p: Result(p, 1, Status.DONE)):
         with pytest.raises(ValueError, match="one whole number for each axis, but got"):
             make(point)
+
+
+@pytest.mark.parametrize("huge", [-1.7e308, -(10**400)], ids=["float", "int"])
+def test_a_cost_as_large_as_no_training_has_is_never_the_incumbent(huge):
+    results = [Result((i,), 1, "done", {"y": y}) for i, y in enumerate((huge, 3.0))]
+    history = History().tell(results)
+    assert history.incumbent(Goal("y")) is results[1]
+    assert history.incumbent(Goal("y", lower_is_better=False)) is results[1]

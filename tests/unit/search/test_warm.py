@@ -88,6 +88,14 @@ def test_a_trial_without_a_cost_ranks_last_and_is_never_the_start():
     assert prior.scores[0] == prior.scores[2] == max(prior.scores)
 
 
+@pytest.mark.parametrize("huge", [1.7e308, -1.7e308])
+def test_a_cost_as_large_as_no_training_has_counts_as_none(huge):
+    trials = [trial(1.0, 1, huge), trial(1.0, 1, huge), trial(1.0, 2, 9.0)]
+    prior = make_prior(trials, SPACE)
+    assert prior.best == (1, 1)
+    assert prior.scores[0] == max(prior.scores)
+
+
 def test_start_keeps_the_limits_if_any_trial_does():
     prior = make_prior([trial(1.0, 1, 1.0, feasible=False), trial(1.0, 2, 9.0)], SPACE)
     assert prior.best == (1, 1)
