@@ -29,7 +29,7 @@ from collinear.search.recommend import (
 )
 from collinear.search.replay import StrategyError, taken_points
 from collinear.search.space import Point, SearchSpace
-from collinear.search.start import start_order
+from collinear.search.start import check_size, start_order
 from collinear.search.surrogate import Models, build, enough
 from collinear.search.warm import Prior, prior_models, shift
 
@@ -51,7 +51,7 @@ class Anova:
     and `Proposal.reason` names the limit; all of them share every trial.
 
     Attributes:
-        space: The grid.
+        space: The grid, of at most `LARGEST_GRID` points.
         goal: What is minimised, under which limits.
         seed: Campaign seed, >= 0.
         categorical: Names of the axes whose values have no order.
@@ -82,6 +82,7 @@ class Anova:
                     f"categorical must name axes of {sorted(self.space.names)}, but "
                     f"got {name!r}"
                 )
+        check_size("anova", self.space)
 
     def ask(self, history: History, k: int) -> tuple[Proposal, ...]:
         """See `Strategy.ask`; exactly k proposals while that many points are left."""

@@ -78,7 +78,8 @@ def make_strategy(
             start at the best of them.
 
     Raises:
-        StrategyError: An unknown name or option, or an option out of range.
+        StrategyError: An unknown name or option, an option or seed out of range, or a
+            grid that is too large for the strategy.
     """
     given = dict(options or {})
     if prior is not None:
@@ -153,6 +154,8 @@ def _line_options(
         )
     start = given.pop("start", None)
     if start == "latin":
+        if seed < 0:
+            raise StrategyError(f"seed must be >= 0, but got {seed!r}")
         given["design"] = latin_hypercube(space.shape, seed)
     elif start is not None:
         given["start"] = _start_point(name, start, space)

@@ -8,9 +8,25 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from collinear.search.space import Point
+from collinear.search.replay import StrategyError
+from collinear.search.space import Point, SearchSpace
 
+LARGEST_GRID = 10_000_000  # points; `anova` then needs about 1.4 GB, `random` 0.5
 _AT_MOST = 1024  # Sobol points; a start design is far smaller
+
+
+def check_size(name: str, space: SearchSpace) -> None:
+    """Checks that a strategy can hold one number for each point of its grid.
+
+    Raises:
+        StrategyError: The grid has more than `LARGEST_GRID` points.
+    """
+    if space.size > LARGEST_GRID:
+        raise StrategyError(
+            f"strategy {name!r} needs a grid of at most {LARGEST_GRID:,} points, which "
+            f"it holds in memory, but got {space.size:,} "
+            f"({' x '.join(map(str, space.shape))}); give the axes fewer values"
+        )
 
 
 @lru_cache(maxsize=8)

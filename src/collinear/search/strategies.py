@@ -32,6 +32,7 @@ from collinear.search.sequential import (
     search_by_levels,
 )
 from collinear.search.space import Point, SearchSpace
+from collinear.search.start import check_size
 
 
 class Strategy(Protocol):
@@ -269,7 +270,7 @@ class GridOrder:
 
 @dataclass(frozen=True)
 class RandomDraw(GridOrder):
-    """Uniform draws from the grid without replacement.
+    """Uniform draws without replacement from a grid of at most `LARGEST_GRID` points.
 
     Attributes:
         seed: Seed of the order, >= 0.
@@ -282,6 +283,7 @@ class RandomDraw(GridOrder):
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise StrategyError(f"seed must be >= 0, but got {self.seed!r}")
+        check_size("random", self.space)
 
     def order(self) -> Iterator[Point]:
         shape = self.space.shape

@@ -300,6 +300,12 @@ def test_share_of_the_budget_is_reserved(budget, kept):
     assert reserved(budget) == kept
 
 
+def test_rounding_takes_no_trial_from_the_share():
+    for percent in range(100):
+        for budget in range(0, 1001, 10):
+            assert reserved(budget, percent / 100) == percent * budget // 100
+
+
 def test_bad_share_is_refused():
     with pytest.raises(StrategyError, match="share in"):
         reserved(100, 1.0)

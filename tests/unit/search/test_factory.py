@@ -113,6 +113,19 @@ def test_errors_name_the_rule(name, options, message):
 def test_negative_seed_is_refused():
     with pytest.raises(StrategyError, match="seed must be >= 0"):
         make("random", seed=-1)
+    with pytest.raises(StrategyError, match="seed must be >= 0, but got -1"):
+        make("s2018", {"start": "latin"}, seed=-1)
+    assert make("s2018", seed=-1) == make("s2018")  # no seed is used
+
+
+@pytest.mark.parametrize("name", ["anova", "random"])
+def test_a_grid_beyond_memory_is_refused(name):
+    values = {axis: range(10) for axis in "abcdefg"}
+    make_strategy(name, space=SearchSpace.from_values(values), goal=GOAL)
+    larger = SearchSpace.from_values(values | {"g": range(11)})
+    message = r"'{}' needs .* 10,000,000 .* got 11,000,000 \(10 x .* x 11\); give"
+    with pytest.raises(StrategyError, match=message.format(name)):
+        make_strategy(name, space=larger, goal=GOAL)
 
 
 def test_waits_knows_every_strategy():
