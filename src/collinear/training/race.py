@@ -25,7 +25,7 @@ from collinear.training.continuation import (
     check_smooth,
     predict,
 )
-from collinear.training.errors import TuningError, check_positive
+from collinear.training.errors import TuningError, check_count, check_positive
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,20 @@ def rank(
         The best first; on a tie the order given.
 
     Raises:
-        TuningError: No or only one variant, a wall time that is not above 0 or too
-            short for an epoch, neither a wall time nor a longest, a name twice, every
-            variant diverged, or a curve that is short or noisy.
+        TuningError: No or only one variant, a wall time that is not above 0, without
+            end or too short for an epoch, a longest below 1, neither a wall time nor a
+            longest, a name twice, every variant diverged, or a curve that is short or
+            noisy.
     """
     if wall_seconds is not None:
         check_positive("wall_seconds", wall_seconds)
+        if math.isinf(wall_seconds):
+            raise TuningError(
+                "wall_seconds must be finite, but got inf; leave it out and give "
+                "longest, the epochs of a whole training"
+            )
+    if longest is not None:
+        check_count("longest", longest)
     _check_field(variants)
     return _best_first([_ranked(v, wall_seconds, longest) for v in variants])
 
@@ -107,7 +115,8 @@ def rank_by_last(variants: Sequence[Variant], *, same_time: bool) -> list[Ranked
         The best first; on a tie the order given. The form of each is ``last``.
 
     Raises:
-        TuningError: No or only one variant, a name twice, or every variant diverged.
+        TuningError: No or only one variant, a name twice, every variant diverged, or
+            with `same_time` seconds that are not above 0 and finite.
     """
     _check_field(variants)
     shown = [variant for variant in variants if not variant.diverged]
@@ -139,6 +148,9 @@ def continues_well(variants: Sequence[Variant], *, same_time: bool) -> bool:
 
     Returns:
         Whether it did; False where a half has fewer than `LEAST_EPOCHS` losses.
+
+    Raises:
+        TuningError: With `same_time`, seconds that are not above 0 and finite.
     """
     shown = [variant for variant in variants if not variant.diverged]
     ends = _shown_epochs(shown, same_time)
@@ -163,9 +175,20 @@ def _shown_epochs(variants: Sequence[Variant], same_time: bool) -> list[int]:
     counts = [len(variant.losses) for variant in variants]
     if not same_time:
         return counts
+    for variant in variants:
+        _check_seconds(variant)
     shortest = min(c * v.seconds for c, v in zip(counts, variants, strict=True))
     within = [int(shortest / v.seconds * (1 + 1e-12)) for v in variants]
     return [max(1, min(w, c)) for w, c in zip(within, counts, strict=True)]
+
+
+def _check_seconds(variant: Variant) -> None:
+    check_positive(f"seconds of variant {variant.name!r}", variant.seconds)
+    if math.isinf(variant.seconds):
+        raise TuningError(
+            f"seconds of variant {variant.name!r} must be finite, but got inf; give "
+            "the seconds of an epoch that it ran"
+        )
 
 
 def _last(losses: Sequence[float]) -> float:
@@ -194,6 +217,8 @@ def _ranked(
     if variant.diverged:
         return Ranked(variant.name, len(variant.losses), None)
     check_positive(f"seconds of variant {variant.name!r}", variant.seconds)
+    if variant.longest is not None:
+        check_count(f"longest of variant {variant.name!r}", variant.longest)
     ends = [end for end in (longest, variant.longest) if end is not None]
     if wall_seconds is not None:
         within = int(wall_seconds / variant.seconds * (1 + 1e-12))

@@ -80,6 +80,8 @@ def replay(
     n, epochs = curves.shape
     plan.check_length(epochs, "a curve")
     finals = np.median(curves[:, -last:], axis=1)
+    # Whatever a diverged training ends in, -inf too, is never better than a score.
+    finals = np.where(np.isfinite(finals), finals, np.nan)
     kept = np.ones(n, bool) if feasible is None else feasible
     if not np.isfinite(finals[kept]).any():
         raise TuningError("at least one feasible curve must end in a finite value")

@@ -61,7 +61,8 @@ class Stpt:
         tolerance: Scores that close to the best count as equal.
 
     Raises:
-        TuningError: The start rate is not above 0, or the group has one process.
+        TuningError: The start rate, or the rate of the optimiser's first group, is not
+            above 0, or the group of processes has one.
 
     Attributes:
         epoch: Epochs done.
@@ -83,6 +84,8 @@ class Stpt:
         tolerance: float = 0.0,
     ) -> None:
         check_positive("rate", rate)
+        first = optimizer.param_groups[0]["lr"]
+        check_positive("the learning rate of the optimiser's first group", first)
         if group is not None and dist.get_world_size(group) < 2:
             raise TuningError(
                 "candidates in parallel need a group of at least two processes, but "
@@ -94,7 +97,6 @@ class Stpt:
         self._optimizer, self._keep = optimizer, tuple(keep)
         self._train, self._score, self._main = train, score, main or train
         self._group, self._tolerance = group, tolerance
-        first = optimizer.param_groups[0]["lr"]
         self._ratios = [g["lr"] / first for g in optimizer.param_groups]
 
     def run_epoch(self) -> EpochRecord:

@@ -99,6 +99,7 @@ def test_a_score_that_jumps_is_refused():
         (variants()[:1], 10.0, "but got 1"),
         ([variants()[0]] * 2, 10.0, "different names"),
         (variants(), 0.0, "wall_seconds must be above 0"),
+        (variants(), math.inf, "wall_seconds must be finite, but got inf; leave it"),
         (variants(), 1.5, "shorter than an epoch of variant 'slow'"),
         ([Variant(n, (math.nan,), 1.0) for n in "ab"], 9.0, "every variant diverged"),
         ([Variant(n, (1.0,) * 9, 0.0) for n in "ab"], 9.0, "seconds of variant 'a'"),
@@ -143,6 +144,27 @@ def test_without_a_wall_time_each_is_judged_at_its_own_end():
     assert [(r.name, r.epochs) for r in ranked[:2]] == [("slow", 200), ("short", 25)]
     with pytest.raises(TuningError, match="variant 'fast' needs an end"):
         rank(variants())
+
+
+@pytest.mark.parametrize("longest", [0, -3, 2.5])
+def test_an_end_before_the_first_epoch_is_refused(longest):
+    with pytest.raises(TuningError, match=f"longest must be .* but got {longest}"):
+        rank(variants(), longest=longest)
+    short = Variant("short", variants()[0].losses, 1.0, longest)
+    with pytest.raises(TuningError, match="longest of variant 'short' must be a whole"):
+        rank([short, *variants()], longest=50)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf])
+def test_epochs_without_a_time_are_not_compared_in_time(seconds):
+    entries = [Variant("odd", variants()[0].losses, seconds), *variants()]
+    for judge in (rank_by_last, continues_well):
+        with pytest.raises(TuningError, match="seconds of variant 'odd' must be"):
+            judge(entries, same_time=True)
+        assert judge(entries, same_time=False)
+    lost = Variant("lost", (math.nan,), seconds)  # its time does not matter
+    ranked = rank_by_last([lost, *variants()], same_time=True)
+    assert [r.name for r in ranked] == ["fast", "slow", "lost"]
 
 
 def test_a_variant_without_any_loss_has_diverged():

@@ -253,6 +253,18 @@ def test_a_diverged_curve_teaches_nothing():
     assert not found.best_lost
 
 
+@pytest.mark.parametrize("end", [np.inf, -np.inf])
+def test_a_curve_that_ends_in_an_infinity_is_diverged(end):
+    broken, lost = curves(), curves()
+    broken[40, -1], lost[40, -1] = end, np.nan
+    for audit in (0.0, 1.0):
+        found = replay(broken, PLAN, batch=6, audit=audit)
+        assert found == replay(lost, PLAN, batch=6, audit=audit)
+        assert (found.best_lost, found.regret, found.audit_lost) == (False, 0.0, 0)
+    with pytest.raises(TuningError, match="must end in a finite value"):
+        replay(np.full((3, 40), end), PLAN, batch=3)
+
+
 def test_risk_interval_holds_the_share():
     low, high = risk_interval(2, 20)
     assert low < 0.1 < high

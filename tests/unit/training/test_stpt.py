@@ -290,6 +290,16 @@ def test_warm_up_comes_first_and_group_ratios_stay():
     assert rates == [record.rate, pytest.approx(2 * record.rate)]
 
 
+@pytest.mark.parametrize("rate", [0.0, math.nan])
+def test_ratios_to_a_first_group_without_a_rate_are_refused(rate):
+    problem = Problem()
+    problem.optimizer.param_groups[0]["lr"] = rate
+    with pytest.raises(
+        TuningError, match=f"first group must be above 0, but got {rate}"
+    ):
+        problem.policy()
+
+
 def test_a_tolerance_keeps_the_state_of_whatever_is_chosen():
     scores = iter([0.92, 0.90, 0.95])
     problem = Problem()
