@@ -48,9 +48,9 @@ def main() -> None:
         for mode, part in chosen.groupby("mode", sort=False):
             text += [f"## {title} ({mode})", "", *overview(part), ""]
             text += [*verdict(part), "", *differences(part), "", *by_landscape(part)]
-    everything = runs[~runs.landscape.isin(LIMITED) & (runs["mode"] == "sync50")]
-    text += ["## All landscapes without a limit (sync50)", "", *overview(everything)]
-    text += ["", *verdict(everything), "", *differences(everything), ""]
+    for mode, part in runs[~runs.landscape.isin(LIMITED)].groupby("mode", sort=False):
+        text += [f"## All landscapes without a limit ({mode})", "", *overview(part)]
+        text += ["", *verdict(part), "", *differences(part), ""]
     limited = runs[runs.landscape.isin(LIMITED)]
     if len(limited):
         text += ["## With a limit (sync50)", "", *with_limit(limited), ""]

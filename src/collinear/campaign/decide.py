@@ -161,6 +161,8 @@ def _improvement(
 ) -> float | None:
     if best is None or conventional is None:
         return None
+    if conventional.status != Status.DONE:  # a stopped one has values of half a way
+        return None
     ours, theirs = best.values[goal.objective], conventional.values.get(goal.objective)
     if ours is None or theirs is None:
         return None

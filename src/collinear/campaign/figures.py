@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from collinear.campaign.clocks import Job, assign_slots, parallel_width
 from collinear.campaign.estimate import Setting
-from collinear.search import Goal, Result, pareto_front
+from collinear.search import Goal, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Colours that stay apart for colour-blind readers (Okabe and Ito, 2008).
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C"
+ABOVE, BEYOND = " above the axis", " beyond the axes"  # drawn at the end of one
 WIDTH = 6.8  # inches, the text width of a two-column paper
 
 _STYLE: Any = {
@@ -87,12 +88,12 @@ def history_figure(
         figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
         results = [result for batch in batches for result in batch]
         _shade_batches(axes, [len(batch) for batch in batches])
-        top = upper_end([goal.cost(r) for r in results])
-        _draw_trials(axes, results, goal, top)
-        _draw_incumbent(axes, results, goal)
         value = conventional.values.get(goal.objective) if conventional else None
-        if value is not None:
-            height = value if goal.lower_is_better else -value
+        height = value if value is None or goal.lower_is_better else -value
+        top = axis_end([goal.cost(r) for r in results], [height])
+        _draw_trials(axes, results, goal, top)
+        _draw_incumbent(axes, results, goal, top)
+        if height is not None:
             axes.axhline(height, color=RED, lw=1, ls="--", label="conventional setting")
         axes.set(xlabel="trial, in the order told", ylabel=label(goal.objective))
         show_values(axes, goal)
@@ -116,30 +117,31 @@ def _draw_trials(axes: Axes, results: Sequence[Result], goal: Goal, top: float) 
         cost = goal.cost(result)
         if cost is None:
             kind, height = f"{result.status.value} (no value)", top
-        elif not goal.feasible(result):
-            kind, height = "over a limit", min(cost, top)
         else:
-            kind, height = "trial", min(cost, top)
+            kind = "trial" if goal.feasible(result) else "over a limit"
+            height = min(cost, top)
             if cost > top:
-                kind = "trial above the axis"
+                kind += ABOVE
         xs, ys = kinds.setdefault(kind, ([], []))
         xs.append(number)
         ys.append(height)
     for kind, (xs, ys) in kinds.items():
-        axes.scatter(xs, ys, s=16, label=kind, zorder=3, **_marker(kind))
+        axes.scatter(xs, ys, s=16, label=kind, zorder=3, **marker_of(kind))
 
 
-def _marker(kind: str) -> dict[str, Any]:
-    if kind == "trial":
-        return {"color": BLUE}
-    if kind == "trial above the axis":
-        return {"color": BLUE, "marker": "^"}
-    if kind == "over a limit":
-        return {"facecolors": "none", "edgecolors": BLUE}
+def marker_of(kind: str) -> dict[str, Any]:
+    """How trials of a kind are drawn."""
+    marker = {"marker": "^"} if kind.endswith((ABOVE, BEYOND)) else {}
+    if kind.startswith("trial"):
+        return {"color": BLUE, **marker}
+    if kind.startswith("over a limit"):
+        return {"facecolors": "none", "edgecolors": BLUE, **marker}
     return {"color": GREY, "marker": "x" if kind.startswith("diverged") else "+"}
 
 
-def _draw_incumbent(axes: Axes, results: Sequence[Result], goal: Goal) -> None:
+def _draw_incumbent(
+    axes: Axes, results: Sequence[Result], goal: Goal, top: float
+) -> None:
     best: list[float] = []
     numbers: list[int] = []
     for number, result in enumerate(results, start=1):
@@ -151,6 +153,7 @@ def _draw_incumbent(axes: Axes, results: Sequence[Result], goal: Goal) -> None:
             best.append(best[-1])
             numbers.append(number)
     if best:
+        best = [min(cost, top) for cost in best]
         axes.step(numbers, best, where="post", color=ORANGE, lw=1.8, label="incumbent")
 
 
@@ -171,105 +174,17 @@ def upper_end(costs: Sequence[float | None]) -> float:
     return min(known[-1], max(usual, middle)) + 0.05 * max(middle - known[0], 1e-9)
 
 
+def axis_end(costs: Sequence[float | None], marked: Sequence[float | None]) -> float:
+    """`upper_end`, or further where something that is pointed out lies beyond it."""
+    return max([upper_end(costs), *(cost for cost in marked if cost is not None)])
+
+
 def label(name: str) -> str:
     return {
         "niqe": "NIQE",
         "rmse": "RMSE",
         "perceptual_index": "perceptual index",
     }.get(name, name)
-
-
-def tradeoff_figure(
-    results: Sequence[Result],
-    goal: Goal,
-    settings: dict[str, Setting],
-    path: Path,
-    abscissa: str,
-) -> None:
-    """Objective against another recorded value, with its limit.
-
-    Args:
-        results: All results.
-        goal: Objective and limits.
-        settings: Settings to point out, by label.
-        path: Where the figure goes.
-        abscissa: Name of the value on the horizontal axis, such as ``rmse``.
-    """
-    with style() as plt:
-        figure, axes = plt.subplots(figsize=(WIDTH * 0.62, 3.2))
-        shown = [r for r in results if _both(r, goal, abscissa)]
-        right = upper_end([r.values[abscissa] for r in shown])
-        top = upper_end([goal.cost(r) for r in shown])
-        for feasible in (True, False):
-            part = [r for r in shown if goal.feasible(r) is feasible]
-            kind = "trial" if feasible else "over a limit"
-            if part:
-                axes.scatter(
-                    [min(r.values[abscissa] or 0, right) for r in part],
-                    [
-                        min(cost, top)
-                        for r in part
-                        if (cost := goal.cost(r)) is not None
-                    ],
-                    s=18,
-                    label=kind,
-                    **_marker(kind),
-                )
-        for limit in goal.limits:
-            if limit.name == abscissa:
-                several = ", ".join(f"{maximum:g}" for maximum in limit.maxima)
-                text = f"limits {several}" if limit.tighter else f"limit {several}"
-                for maximum in limit.maxima:
-                    axes.axvline(maximum, color=RED, lw=1, ls="--", label=text)
-                    text = "_"  # one entry in the legend
-        if goal.swept is not None:
-            _draw_front(axes, results, goal, abscissa, right)
-        _point_out(axes, settings, goal, abscissa)
-        show_values(axes, goal)
-        lost = len(results) - len(shown)
-        if lost:
-            axes.plot([], [], " ", label=f"{lost} without a value")
-        axes.set(xlabel=label(abscissa), ylabel=label(goal.objective))
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        save(figure, path)
-
-
-def _both(result: Result, goal: Goal, abscissa: str) -> bool:
-    return goal.cost(result) is not None and result.values.get(abscissa) is not None
-
-
-def _draw_front(
-    axes: Axes, results: Sequence[Result], goal: Goal, abscissa: str, right: float
-) -> None:
-    """The best objective that each limit allows: a step down at each trial of it."""
-    front = pareto_front(results, goal, abscissa)
-    if front:
-        xs = [r.values[abscissa] or 0.0 for r in front]
-        ys = [goal.cost(r) or 0.0 for r in front]
-        axes.step(
-            [*xs, max(right, xs[-1])],
-            [*ys, ys[-1]],
-            where="post",
-            color=ORANGE,
-            lw=1.5,
-            label="Pareto front",
-            zorder=2,
-        )
-
-
-def _point_out(
-    axes: Axes, settings: dict[str, Setting], goal: Goal, abscissa: str
-) -> None:
-    marks = [("*", ORANGE), ("D", RED), ("s", GREEN)]
-    for (label, setting), (marker, colour) in zip(
-        settings.items(), marks, strict=False
-    ):
-        x, y = setting.values.get(abscissa), setting.values.get(goal.objective)
-        if x is not None and y is not None:
-            height = y if goal.lower_is_better else -y
-            axes.scatter(
-                [x], [height], s=70, marker=marker, color=colour, label=label, zorder=4
-            )
 
 
 def jobs_figure(jobs: Sequence[Job], path: Path) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -50,14 +50,22 @@ class LastCall:
 
     Attributes:
         closed: Unix time, seconds.
-        seconds: Seconds of training after that, by design (`designs.design_of`); a
-            design that is missing has no limit.
+        seconds: Seconds of training after that, by design (`designs.design_of`), as
+            the rule was then; a design that is missing has no limit.
         search: Digest of the search that ended.
+        means: Mean seconds of a training, by design: the rule may change. Empty in
+            older records.
     """
 
     closed: float
     seconds: dict[str, float]
     search: str
+    means: dict[str, float] = field(default_factory=dict)
+
+    def limits(self, rule: LastCallRule) -> dict[str, float]:
+        """What trainings may still use by the rule of today, seconds by design."""
+        today = {name: _limit(rule, mean) for name, mean in self.means.items()}
+        return {**self.seconds, **today}
 
 
 def announce(campaign: Campaign, root: Path, journal: Journal, now: float) -> None:
@@ -68,12 +76,11 @@ def announce(campaign: Campaign, root: Path, journal: Journal, now: float) -> No
     search = search_digest(campaign)
     if known is not None and known.search == search:
         return
-    found = {
-        design: allowed(campaign.last_call, lengths)
-        for design, lengths in _lengths(campaign, root, journal).items()
-    }
-    seconds = {design: limit for design, limit in found.items() if limit is not None}
-    write_json(root / RECORD, {"closed": now, "seconds": seconds, "search": search})
+    rule, lengths = campaign.last_call, _lengths(campaign, root, journal)
+    enough = {name: found for name, found in lengths.items() if len(found) >= ENOUGH}
+    means = {name: fmean(found) for name, found in enough.items()}
+    seconds = {name: _limit(rule, mean) for name, mean in means.items()}
+    write_json(root / RECORD, asdict(LastCall(now, seconds, search, means)))
 
 
 def allowed(rule: LastCallRule, lengths: Sequence[float]) -> float | None:
@@ -85,7 +92,11 @@ def allowed(rule: LastCallRule, lengths: Sequence[float]) -> float | None:
     """
     if len(lengths) < ENOUGH:
         return None
-    return max(rule.least, rule.lengths * fmean(lengths))
+    return _limit(rule, fmean(lengths))
+
+
+def _limit(rule: LastCallRule, mean: float) -> float:
+    return max(rule.least, rule.lengths * mean)
 
 
 def withdraw(root: Path) -> None:
@@ -134,16 +145,21 @@ def overtime_of(campaign: Campaign, root: Path, name: TrialName) -> Overtime | N
     if rule is None or fresh or name == conventional_trial(campaign):
         return None
     pause = min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, rule.least / 4))
-    return Overtime(partial(_reason, campaign, root, name), pause)
+    return Overtime(partial(_reason, campaign, rule, root, name), pause)
 
 
 def _reason(
-    campaign: Campaign, root: Path, name: TrialName, started: float, now: float
+    campaign: Campaign,
+    rule: LastCallRule,
+    root: Path,
+    name: TrialName,
+    started: float,
+    now: float,
 ) -> str | None:
     call = read_last_call(root)
     if call is None or call.search != search_digest(campaign):
         return None
-    limit = call.seconds.get(_design(campaign, name))
+    limit = call.limits(rule).get(_design(campaign, name))
     if limit is None:
         return None
     attempts = read_attempts(trial_files(root, name).work)

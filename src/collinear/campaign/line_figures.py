@@ -74,7 +74,10 @@ def lines_figure(
         top = upper_end(costs)
         known = [cost for cost in costs if cost is not None]
         bottom = min(known, default=0.0)
-        margin = 0.08 * max(top - bottom, 1e-9)
+        spread = top - bottom
+        if spread < 1e-6 * max(abs(top), abs(bottom)):  # one value: all digits alike
+            spread = 0.1 * abs(top)
+        margin = 0.08 * (spread or 1.0)
         for axes, line, believed in zip(grid.flat, lines, bands, strict=False):
             if searched:
                 _draw_spline(axes, line, smooth_stretch(line, space, categorical))

@@ -213,7 +213,8 @@ def _why(
     else:
         words = f"{best.name} is predicted to have {value} after {at:.4g} epochs"
         if race.wall_seconds is not None:
-            words += f", {race.wall_seconds:g} s after its start"
+            ended = best.epochs * records[best.name]["seconds"]
+            words += f", {min(race.wall_seconds, ended):g} s after its start"
     if not rest:
         return f"{words}; no other variant can go on."
     second = rest[0]

@@ -16,7 +16,6 @@ from collinear.campaign.figures import (
     draw_message,
     history_figure,
     jobs_figure,
-    tradeoff_figure,
 )
 from collinear.campaign.files import read_json, write_json, write_text
 from collinear.campaign.finals_report import (
@@ -45,6 +44,7 @@ from collinear.campaign.speed_front import (
 from collinear.campaign.steering import describe_prior, strategy_of
 from collinear.campaign.steps import journal_of
 from collinear.campaign.stopped import stopping_notes, stopping_table
+from collinear.campaign.tradeoff import tradeoff_figure
 from collinear.campaign.trials import program_input
 from collinear.search import Anova, explored_lines, search_only, waits
 

@@ -55,7 +55,9 @@ def _cell(value: float | None, status: str) -> str:
     """A value with four decimals, a small one with four digits; else why none."""
     if value is None:
         return "not recorded" if status == Status.DONE else status
-    return f"{value:.4f}" if value == 0 or abs(value) >= 0.1 else f"{value:.4g}"
+    large = value == 0 or abs(value) >= 0.1
+    text = f"{value:.4f}" if large else f"{value:.4g}"
+    return text if status == Status.DONE else f"{text} ({status})"
 
 
 def _our_column(campaign: Campaign, estimate: Mapping[str, Any]) -> dict[str, str]:

@@ -25,11 +25,11 @@ from collinear.campaign.figures import (
     ORANGE,
     RED,
     WIDTH,
+    axis_end,
     label,
     save,
     show_values,
     style,
-    upper_end,
 )
 from collinear.campaign.files import read_json
 from collinear.campaign.journal import results_of
@@ -173,10 +173,12 @@ def speed_note(campaign: Campaign, speeds: Sequence[Speed], unit: str) -> str:
         )
 
     if len(front) == 1:
-        return f"No setting is faster or better than {words(front[0])}."
+        none = "Within the limits no" if campaign.goal.limits else "No"
+        return f"{none} setting is faster or better than {words(front[0])}."
+    within = "Within the limits, " if campaign.goal.limits else ""
     return (
-        f"{len(front)} settings are on the front of speed and {objective}, from "
-        f"{words(front[0])} to {words(front[-1])}."
+        f"{within}{len(front)} settings are on the front of speed and {objective}, "
+        f"from {words(front[0])} to {words(front[-1])}."
     )
 
 
@@ -199,23 +201,27 @@ def draw_speeds(
     goal = campaign.goal
     with style() as plt:
         figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
-        top = upper_end([_cost(goal, s) for s in speeds])
+        front = [s for s in speeds if s.on_front]
+        costs = [_cost(goal, s) for s in speeds]
+        top = axis_end(costs, [_cost(goal, s) for s in front])
         designs = sorted({s.design or "" for s in speeds}, key=_in_order)
         for number, design in enumerate(designs):
             colour = _COLOURS[number % len(_COLOURS)]
             own = [s for s in speeds if (s.design or "") == design]
             for feasible in (True, False):
                 part = [s for s in own if s.feasible is feasible]
-                axes.plot(
-                    [s.seconds for s in part],
-                    [min(_cost(goal, s), top) for s in part],
-                    "o",
-                    ms=4,
-                    color=colour,
-                    mfc=colour if feasible else "none",
-                    label=_design_words(campaign, design or None) if feasible else "_",
-                )
-        front = [s for s in speeds if s.on_front]
+                words = _design_words(campaign, design or None) if feasible else "_"
+                for above, text in ((False, words), (True, "_")):
+                    drawn = [s for s in part if (_cost(goal, s) > top) is above]
+                    axes.plot(
+                        [s.seconds for s in drawn],
+                        [min(_cost(goal, s), top) for s in drawn],
+                        "^" if above else "o",
+                        ms=4,
+                        color=colour,
+                        mfc=colour if feasible else "none",
+                        label=text,
+                    )
         axes.step(
             [s.seconds for s in front],
             [_cost(goal, s) for s in front],

@@ -76,8 +76,10 @@ def details(status: CampaignStatus, root: Path) -> list[str]:
     lines += stopping_notes(status.campaign, root)
     lines += last_call_notes(root)
     call = None if status.finished else read_last_call(root)
-    if call is not None and call.seconds and open_ones:
-        longest = describe_time(max(call.seconds.values()))
+    rule = status.campaign.last_call
+    limits = call.limits(rule) if call is not None and rule is not None else {}
+    if limits and open_ones:
+        longest = describe_time(max(limits.values()))
         lines.append(f"last call: each may use {longest} since the first lane was over")
     failures = read_failures(root)
     for failure in failures[:_SHOWN]:

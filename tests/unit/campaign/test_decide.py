@@ -51,6 +51,7 @@ def done(niqe, rmse=9.0):
             {"status": "failed", "values": {"niqe": None, "rmse": None}},
             "conventional setting ended as failed",
         ),
+        (done(4.5) | {"status": "stopped"}, "conventional setting ended as stopped"),
     ],
 )
 def test_verdict_says_what_was_found(campaign, tmp_path, conventional, words):
@@ -109,6 +110,7 @@ def test_cells_show_small_values_and_say_what_is_missing():
         "1e-05",
         "0.0001235",
     ]
+    assert _cell(4.5, "stopped") == "4.5000 (stopped)"
     assert _cell(None, "done") == "not recorded"
     assert _cell(None, "diverged") == "diverged"
 

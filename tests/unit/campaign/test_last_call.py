@@ -155,6 +155,28 @@ def test_it_can_be_switched_off_and_set(make, tmp_path):
     assert read_json(tmp_path / RECORD)["seconds"] == {"all": 400.0}
 
 
+def test_a_changed_rule_holds_for_a_call_that_was_made(make, tmp_path):
+    name = close_first(make(), tmp_path)[0]
+    closed = read_last_call(tmp_path).closed
+    longer = make(last_call={"lengths": 4.0})
+    reason = overtime_of(longer, tmp_path, name).reason
+    assert reason(closed, closed + 399.0) is None
+    assert "400 s are allowed" in reason(closed, closed + 401.0)
+    assert overtime_of(make(last_call=False), tmp_path, name) is None
+
+
+def test_a_record_without_means_keeps_its_seconds(make, tmp_path):
+    campaign = make()
+    name = close_first(campaign, tmp_path)[0]
+    record = read_json(tmp_path / RECORD)
+    del record["means"]
+    write_json(tmp_path / RECORD, record)
+    longer = overtime_of(make(last_call={"lengths": 4.0}), tmp_path, name)
+    assert "190 s are allowed" in longer.reason(
+        record["closed"], record["closed"] + 191
+    )
+
+
 def test_what_it_ended_is_told(make, tmp_path):
     name = close_first(make(), tmp_path)[0]
     assert last_call_notes(tmp_path) == []

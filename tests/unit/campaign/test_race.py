@@ -134,6 +134,8 @@ def test_the_best_at_the_end_wins_and_at_a_wall_time_the_fast_one():
     assert soon["winner"] == "fast"
     assert [row["judged_at"] for row in soon["ranking"]] == [30, 5]
     assert "300 s after its start" in soon["why"]
+    late = choose(race_of("fast", "slow", wall=1e6, rank_by="prediction"), records)
+    assert "after 200 epochs, 12000 s after its start" in late["why"]
 
 
 @pytest.mark.parametrize(
