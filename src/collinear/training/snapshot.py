@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,13 +83,19 @@ def _keep(item: Any) -> Restore:
 
 
 def _keep_module(module: nn.Module) -> Restore:
-    # By tensor, not by state_dict: that leaves out gradients and some buffers.
+    # By tensor, not by state_dict: that leaves out gradients and some buffers. And by
+    # name: a step may bind another tensor, or None, to it.
+    parts = list(module.modules())
+    tables = [table for part in parts for table in (part._parameters, part._buffers)]
+    names = [dict(table.items()) for table in tables]
     parameters = [(p, _host(p), _host(p.grad), p.requires_grad) for p in _all(module)]
     buffers = [(b, _host(b)) for b in module.buffers()]
-    modes = [(part, part.training) for part in module.modules()]
+    modes = [(part, part.training) for part in parts]
 
     @torch.no_grad()
     def back() -> None:
+        for table, bound in zip(tables, names, strict=True):
+            _bind(table, bound)
         for parameter, value, gradient, wanted in parameters:
             assert value is not None
             parameter.copy_(value)
@@ -102,6 +108,15 @@ def _keep_module(module: nn.Module) -> Restore:
             part.training = training
 
     return back
+
+
+def _bind(table: Any, bound: Mapping[str, Tensor | None]) -> None:
+    """Let a network's table of tensors hold the very ones that it held."""
+    for name in [name for name, _ in table.items() if name not in bound]:
+        del table[name]
+    for name, tensor in bound.items():
+        if name not in table or table[name] is not tensor:
+            table[name] = tensor
 
 
 def _all(module: nn.Module) -> list[nn.Parameter]:

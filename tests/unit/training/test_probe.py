@@ -101,6 +101,34 @@ def assert_same(ours, theirs):
         assert ours == theirs
 
 
+class Rebinding(nn.Module):
+    """Binds other tensors to its names in each step, and registers one."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(3, 3)
+        self.register_buffer("mean", torch.zeros(3))
+        self.register_buffer("hidden", torch.ones(3), persistent=False)
+        self.register_buffer("last", None)
+        self.register_buffer("start", torch.ones(()))
+
+    def step(self, size):
+        x = torch.randn(size, 3)
+        self.mean = 0.9 * self.mean + x.mean(0)
+        self.hidden = self.hidden + 1
+        self.last, self.start = x, None
+        self.body.weight = nn.Parameter(self.body.weight.detach() + 1)
+        if not hasattr(self, "late"):
+            self.register_buffer("late", torch.zeros(size))
+
+    def tensors(self):
+        return {
+            name: (tensor, tensor.clone())
+            for pairs in (self.named_parameters(), self.named_buffers())
+            for name, tensor in pairs
+        }
+
+
 OPTIMIZERS = [
     (torch.optim.SGD, {"momentum": 0.9}),
     (torch.optim.Adam, {"amsgrad": True}),
@@ -118,6 +146,21 @@ def test_everything_is_restored_bit_for_bit(optimizer, options, before):
     was = user.everything()
     probe(user.step, 8, keep=user.parts, options=ProbeOptions(least=2, most=2))
     assert_same(user.everything(), was)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_tensors_that_a_step_binds_anew_are_those_from_before(before):
+    net = Rebinding()
+    for _ in range(before):
+        net.step(4)
+    was = net.tensors()
+    probe(net.step, 8, keep=[net], options=ProbeOptions(least=2, most=2))
+    now = net.tensors()
+    assert now.keys() == was.keys()
+    for name, (tensor, value) in now.items():
+        assert tensor is was[name][0]
+        assert torch.equal(value, was[name][1])
+    assert (net.last is None, net.start is None) == (before == 0, before == 1)
 
 
 def test_a_training_goes_on_as_if_nothing_had_been_tried():
