@@ -100,7 +100,9 @@ def _keep_module(module: nn.Module) -> Restore:
             assert value is not None
             parameter.copy_(value)
             parameter.requires_grad_(wanted)
-            parameter.grad = None if gradient is None else gradient.to(parameter)
+            # A copy: a backward pass adds to it, and this may be called once more.
+            gradient = None if gradient is None else gradient.to(parameter, copy=True)
+            parameter.grad = gradient
         for buffer, value in buffers:
             assert value is not None
             buffer.copy_(value)

@@ -18,7 +18,7 @@ from collinear.training.doubling import Doubling
 from collinear.training.errors import TuningError
 from collinear.training.measurement import Measurement
 from collinear.training.probe import ProbeOptions, is_out_of_memory, probe
-from collinear.training.snapshot import restored
+from collinear.training.snapshot import restored, snapshot
 from collinear.training.tune import sweep, tune
 from collinear.training.usage import NvmlCounter, UsageSampler, check_idle
 
@@ -161,6 +161,17 @@ def test_tensors_that_a_step_binds_anew_are_those_from_before(before):
         assert tensor is was[name][0]
         assert torch.equal(value, was[name][1])
     assert (net.last is None, net.start is None) == (before == 0, before == 1)
+
+
+def test_a_snapshot_can_be_used_again_by_steps_that_add_to_gradients():
+    net = nn.Linear(3, 1)
+    net(torch.ones(2, 3)).sum().backward()
+    was = net.weight.grad.clone()
+    back = snapshot(net)
+    for _ in range(2):
+        net(torch.ones(2, 3)).sum().backward()
+        back()
+        assert torch.equal(net.weight.grad, was)
 
 
 def test_a_training_goes_on_as_if_nothing_had_been_tried():
