@@ -59,27 +59,55 @@ def _keep(item: Any) -> Restore:
         return _keep_module(item)
     if isinstance(item, Optimizer):
         return _keep_optimizer(item)
+    state = state_of(item)
+    return lambda: put_state(item, state)
+
+
+def state_of(item: Any) -> Any:
+    """Return a copy of the state of what is neither a network nor an optimiser.
+
+    Raises:
+        TuningError: It has none that could be put back.
+    """
     if isinstance(item, torch.Generator):
-        state = item.get_state()
-
-        def rewind() -> None:
-            item.set_state(state)
-
-        return rewind
+        return item.get_state()
     if isinstance(item, np.random.Generator):
-        numbers = copy.deepcopy(item.bit_generator.state)
-        return lambda: setattr(item.bit_generator, "state", numbers)
+        return copy.deepcopy(item.bit_generator.state)
     if isinstance(item, random.Random):
-        drawn = item.getstate()
-        return lambda: item.setstate(drawn)
+        return item.getstate()
     if hasattr(item, "state_dict") and hasattr(item, "load_state_dict"):
-        kept = _copied(item.state_dict())
-        return lambda: item.load_state_dict(_copied(kept))
+        return copied(item.state_dict())
     raise TuningError(
         "what is restored must be a network, an optimiser, a random generator, or have "
         f"state_dict and load_state_dict, but got {type(item).__name__}; for a loader, "
         "give an object that knows its position, or let each step begin a new pass"
     )
+
+
+def put_state(item: Any, state: Any) -> None:
+    """Put back a state of `state_of`, of this object or of one like it."""
+    if isinstance(item, torch.Generator):
+        item.set_state(state)
+    elif isinstance(item, np.random.Generator):
+        item.bit_generator.state = state
+    elif isinstance(item, random.Random):
+        item.setstate(state)
+    else:
+        item.load_state_dict(copied(state))
+
+
+def random_states() -> tuple[Any, ...]:
+    """Return the global random states on the CPU: Python's, numpy's and torch's."""
+    arrays = np.random.get_state()  # noqa: NPY002, a user's loader may draw from it
+    return random.getstate(), arrays, torch.get_rng_state()
+
+
+def put_random_states(states: tuple[Any, ...]) -> None:
+    """Put back what `random_states` returned."""
+    python, arrays, here = states
+    random.setstate(python)
+    np.random.set_state(arrays)  # noqa: NPY002
+    torch.set_rng_state(here)
 
 
 def _keep_module(module: nn.Module) -> Restore:
@@ -128,9 +156,9 @@ def _all(module: nn.Module) -> list[nn.Parameter]:
 def _keep_optimizer(optimizer: Optimizer) -> Restore:
     # By hand: load_state_dict would cast the state to the parameters' type.
     devices = {key: _devices(value) for key, value in optimizer.state.items()}
-    state = {key: _copied(value) for key, value in optimizer.state.items()}
+    state = {key: copied(value) for key, value in optimizer.state.items()}
     groups = [
-        {name: _copied(value) for name, value in group.items() if name != "params"}
+        {name: copied(value) for name, value in group.items() if name != "params"}
         for group in optimizer.param_groups
     ]
     members = [list(group["params"]) for group in optimizer.param_groups]
@@ -151,14 +179,11 @@ def _keep_optimizer(optimizer: Optimizer) -> Restore:
 
 
 def _keep_random_states() -> Restore:
-    python, here = random.getstate(), torch.get_rng_state()
-    arrays = np.random.get_state()  # noqa: NPY002, a user's loader may draw from it
+    states = random_states()
     gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
 
     def back() -> None:
-        random.setstate(python)
-        np.random.set_state(arrays)  # noqa: NPY002
-        torch.set_rng_state(here)
+        put_random_states(states)
         if gpus:
             torch.cuda.set_rng_state_all(gpus)
 
@@ -195,19 +220,19 @@ def _host(value: Tensor | None) -> Tensor | None:
     return None if value is None else value.detach().to("cpu", copy=True)
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """Return a deep copy with tensors on the CPU."""
     if isinstance(value, Tensor):
         return _host(value)
     if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
+        return {key: copied(item) for key, item in value.items()}
     if isinstance(value, list | tuple) and type(value) in (list, tuple):
-        return type(value)(_copied(item) for item in value)
+        return type(value)(copied(item) for item in value)
     return copy.deepcopy(value)
 
 
 def _devices(value: Any) -> Any:
-    """Return the devices of tensors, in the shape of `_copied`."""
+    """Return the devices of tensors, in the shape of `copied`."""
     if isinstance(value, Tensor):
         return value.device
     if isinstance(value, dict):
@@ -218,7 +243,7 @@ def _devices(value: Any) -> Any:
 
 
 def _placed(value: Any, devices: Any) -> Any:
-    """Return a fresh copy of `_copied` with tensors where they were."""
+    """Return a fresh copy of `copied` with tensors where they were."""
     if isinstance(value, Tensor):
         return value.to(devices, copy=True)
     if isinstance(value, dict):

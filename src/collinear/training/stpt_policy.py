@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from torch.optim import Optimizer
 
 from collinear.training.errors import TuningError, check_positive
+from collinear.training.sharing import put_states, states_of
 from collinear.training.snapshot import snapshot
 from collinear.training.stpt import StptPlan, choose
 
@@ -186,34 +186,12 @@ class Stpt:
         assert self._group is not None
         sender = dist.get_global_rank(self._group, source)
         mine = dist.get_rank(self._group) == source
-        states = [_state(part) for part in parts] if mine else None
-        content: list[Any] = [(states, torch.get_rng_state()) if mine else None]
+        content: list[Any] = [states_of(parts) if mine else None]
         dist.broadcast_object_list(content, src=sender, group=self._group)
         if not mine:
-            states, drawn = content[0]
-            for part, state in zip(parts, states, strict=True):
-                _put(part, state)
-            torch.set_rng_state(drawn)
+            put_states(parts, content[0])
 
 
 def _record(values: Mapping[str, Any]) -> EpochRecord:
     lists = {name: tuple(values[name]) for name in ("factors", "rates", "scores")}
     return EpochRecord(**{**values, **lists})
-
-
-def _state(part: Any) -> Any:
-    if isinstance(part, torch.Generator):
-        return part.get_state()
-    if hasattr(part, "state_dict"):
-        return part.state_dict()
-    raise TuningError(
-        "with several processes, what is kept must have state_dict and load_state_dict "
-        f"or be a torch.Generator, but got {type(part).__name__}"
-    )
-
-
-def _put(part: Any, state: Any) -> None:
-    if isinstance(part, torch.Generator):
-        part.set_state(state)
-    else:
-        part.load_state_dict(state)

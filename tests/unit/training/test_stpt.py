@@ -3,10 +3,12 @@
 import copy
 import json
 import math
+import random
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -331,44 +333,157 @@ def test_a_policy_that_is_put_back_goes_on_alike():
     assert second.records == policy.records
 
 
+class Drawing(Problem):
+    """Its minibatches come from a random state that is kept without being named."""
+
+    def __init__(self, draw, **options):
+        super().__init__(**options)
+        random.seed(4), np.random.seed(4)  # noqa: NPY002
+        self.one = draw
+
+    def train(self, n):
+        for _ in range(n):
+            self.draw.manual_seed(self.one())
+            super().train(1)
+
+
+class Centred(torch.nn.Linear):
+    """Subtracts a mean of what it has seen, in a buffer of one kind."""
+
+    def __init__(self, kind):
+        super().__init__(5, 1)
+        first = None if kind == "empty" else torch.zeros(5)
+        self.kind = kind
+        self.register_buffer("mean", first, persistent=kind != "hidden")
+
+    def forward(self, x):
+        if torch.is_grad_enabled():
+            mean = x.mean(0) if self.mean is None else 0.5 * (self.mean + x.mean(0))
+            if self.kind == "late" and not hasattr(self, "seen"):
+                self.register_buffer("seen", torch.zeros(5), persistent=False)
+            if self.kind == "late":
+                self.seen += mean
+                mean = mean + 0.1 * self.seen
+            self.mean = mean if self.kind != "hidden" else self.mean.copy_(mean)
+        return super().forward(x - self.mean)
+
+
+class Buffered(Problem):
+    """Its network has a buffer that a step changes."""
+
+    def __init__(self, kind, **options):
+        super().__init__(**options)
+        self.net = Centred(kind)
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=0.1)
+
+
+class Accumulating(Problem):
+    """Its gradients go on from the last update, halved."""
+
+    def train(self, n):
+        zero, self.optimizer.zero_grad = self.optimizer.zero_grad, self.halve
+        super().train(n)
+        self.optimizer.zero_grad = zero
+
+    def halve(self):
+        for parameter in self.net.parameters():
+            if parameter.grad is not None:
+                parameter.grad *= 0.5
+
+
+class Double(Problem):
+    """Its optimiser keeps a product in single precision."""
+
+    def __init__(self):
+        super().__init__(torch.optim.NAdam)
+        self.net.double()
+        self.x, self.y = self.x.double(), self.y.double()
+
+
+class Generators(Drawing):
+    """Its minibatches come from generators of Python and numpy that are kept."""
+
+    def __init__(self):
+        self.own = random.Random(1), np.random.default_rng(1)
+        python, numpy = self.own
+        super().__init__(lambda: python.randrange(99) + int(numpy.integers(99)))
+
+    def policy(self, **options):
+        policy = super().policy(**options)
+        policy._keep = (*policy._keep, *self.own)
+        return policy
+
+
+SHARED = {
+    "plain": lambda: Problem(momentum=0.9),
+    "python": lambda: Drawing(lambda: random.randrange(99)),
+    "numpy": lambda: Drawing(lambda: int(np.random.randint(99))),  # noqa: NPY002
+    "torch": lambda: Drawing(lambda: int(torch.randint(99, ()))),
+    "generators": Generators,
+    "hidden": lambda: Buffered("hidden"),
+    "rebound": lambda: Buffered("rebound"),
+    "empty": lambda: Buffered("empty"),
+    "late": lambda: Buffered("late"),
+    "gradients": lambda: Accumulating(momentum=0.9),
+    "double": Double,
+}
+
+
+def shared(kind, group=None):
+    """All that a training of three epochs leaves behind."""
+    problem = SHARED[kind]()
+    policy = problem.policy(factors=(4.0, 2.0, 1.0, 0.5, 0.25), group=group)
+    for _ in range(3):
+        policy.run_epoch()
+    buffers = {name: b.clone() for name, b in problem.net.named_buffers()}
+    return numbers(problem), buffers, policy.state_dict()
+
+
 WORKER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import torch, torch.distributed as dist
-from test_stpt import Problem, numbers
+from test_stpt import SHARED, shared
 rank, folder = int(sys.argv[2]), Path(sys.argv[3])
 torch.set_num_threads(1)
 dist.init_process_group(
     "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2
 )
-problem = Problem(momentum=0.9)
-policy = problem.policy(factors=(4.0, 2.0, 1.0, 0.5, 0.25), group=dist.group.WORLD)
-for _ in range(3):
-    policy.run_epoch()
-torch.save((numbers(problem), policy.state_dict()), folder / f"{rank}.pt")
+found = {kind: shared(kind, dist.group.WORLD) for kind in SHARED}
+torch.save(found, folder / f"{rank}.pt")
 dist.destroy_process_group()
 """
 
 
-def test_two_processes_find_what_one_finds(tmp_path):
-    folder = str(Path(__file__).parent)
+@pytest.fixture(scope="module")
+def found_by_two(tmp_path_factory):
+    """What each of two processes has at the end, for all kinds of trainings."""
+    out, folder = tmp_path_factory.mktemp("two"), str(Path(__file__).parent)
     command = [sys.executable, "-c", WORKER, folder]
     workers = [
-        subprocess.Popen([*command, str(rank), str(tmp_path)], stderr=subprocess.PIPE)
+        subprocess.Popen([*command, str(rank), str(out)], stderr=subprocess.PIPE)
         for rank in range(2)
     ]
-    for worker in workers:
-        _, said = worker.communicate(timeout=120)
-        assert worker.returncode == 0, said.decode()
-    alone = Problem(momentum=0.9)
-    policy = alone.policy(factors=(4.0, 2.0, 1.0, 0.5, 0.25))
-    for _ in range(3):
-        policy.run_epoch()
-    for rank in range(2):
-        found, state = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        assert torch.equal(found, numbers(alone))
-        assert state == policy.state_dict()
+    try:
+        for worker in workers:
+            _, said = worker.communicate(timeout=120)
+            assert worker.returncode == 0, said.decode()
+    finally:
+        for worker in workers:
+            worker.kill()
+    return [torch.load(out / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_two_processes_find_what_one_finds(found_by_two, kind):
+    weights, buffers, state = shared(kind)
+    for found in found_by_two:
+        theirs, seen, rates = found[kind]
+        assert torch.equal(theirs, weights)
+        assert seen.keys() == buffers.keys()
+        assert all(torch.equal(seen[name], buffers[name]) for name in buffers)
+        assert rates == state
 
 
 def test_a_group_of_one_worker_is_refused(tmp_path):
