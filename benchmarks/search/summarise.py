@@ -29,6 +29,7 @@ LARGE = WIDE + MANY
 OTHERS = {"Large grids": LARGE, "Published tables": PUBLISHED, "Kernels": KERNELS}
 APART = LARGE + PUBLISHED + KERNELS
 LEVEL = 0.003
+SEEDS = 10  # that nearly all methods have on all landscapes
 
 
 def main() -> None:
@@ -48,7 +49,9 @@ def main() -> None:
         for mode, part in chosen.groupby("mode", sort=False):
             text += [f"## {title} ({mode})", "", *overview(part), ""]
             text += [*verdict(part), "", *differences(part), "", *by_landscape(part)]
-    for mode, part in runs[~runs.landscape.isin(LIMITED)].groupby("mode", sort=False):
+    # Some landscapes have more seeds, and their means would weigh more.
+    whole = runs[~runs.landscape.isin(LIMITED) & (runs.seed < SEEDS)]
+    for mode, part in whole.groupby("mode", sort=False):
         text += [f"## All landscapes without a limit ({mode})", "", *overview(part)]
         text += ["", *verdict(part), "", *differences(part), ""]
     limited = runs[runs.landscape.isin(LIMITED)]
