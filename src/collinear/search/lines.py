@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import combinations
 
 from collinear.search.space import Point
 
 Direction = tuple[int, ...]
 Shape = tuple[int, ...]
+
+MOST_OFFSETS = 600_000  # neighbours of a point; those of 12 axes are 531,440
 
 
 class LineError(ValueError):
@@ -55,18 +58,37 @@ def count_changed(direction: Direction) -> int:
     return sum(step != 0 for step in direction)
 
 
+def count_offsets(n_axes: int, max_axes: int) -> int:
+    """How many steps to Chebyshev neighbours change at most so many axes."""
+    return sum(math.comb(n_axes, k) * 2**k for k in range(1, max_axes + 1))
+
+
 @lru_cache(maxsize=32)
-def offsets(n_axes: int) -> tuple[Direction, ...]:
+def offsets(n_axes: int, max_axes: int | None = None) -> tuple[Direction, ...]:
     """All steps to Chebyshev neighbours, in the order of DSICE 1.0.1.
 
     Sorted by the number of changed axes, then by the set of axes as a binary counter
     (axis 0 is bit 0), then by the signs as a binary counter over the changed axes (a
     set bit is a minus sign). There are ``3**n_axes - 1`` of them.
+
+    Args:
+        n_axes: Number of axes.
+        max_axes: The first steps alone, that change at most so many; None: all.
+
+    Raises:
+        LineError: There are more than `MOST_OFFSETS`.
     """
-    masks = sorted(range(1, 2**n_axes), key=lambda mask: (mask.bit_count(), mask))
+    most = n_axes if max_axes is None else min(max_axes, n_axes)
+    if count_offsets(n_axes, most) > MOST_OFFSETS:
+        raise LineError(
+            f"a point must have at most {MOST_OFFSETS:,} neighbours, but has "
+            f"{count_offsets(n_axes, most):,} that change up to {most} of {n_axes} "
+            "axes; use fewer axes"
+        )
+    subsets = (c for k in range(1, most + 1) for c in combinations(range(n_axes), k))
+    sets = sorted(subsets, key=lambda axes: (len(axes), sum(1 << a for a in axes)))
     steps = []
-    for mask in masks:
-        axes = [axis for axis in range(n_axes) if mask >> axis & 1]
+    for axes in sets:
         for signs in range(2 ** len(axes)):
             step = [0] * n_axes
             for bit, axis in enumerate(axes):
@@ -75,11 +97,19 @@ def offsets(n_axes: int) -> tuple[Direction, ...]:
     return tuple(steps)
 
 
-def neighbours(point: Point, shape: Shape) -> tuple[Point, ...]:
-    """The grid points at Chebyshev distance 1, in the order of `offsets`."""
+def neighbours(
+    point: Point, shape: Shape, max_axes: int | None = None
+) -> tuple[Point, ...]:
+    """The grid points at Chebyshev distance 1, in the order of `offsets`.
+
+    Args:
+        point: A point of the grid.
+        shape: Lengths of the axes.
+        max_axes: Those that change at most so many axes; None: all.
+    """
     moved = (
         tuple(i + s for i, s in zip(point, step, strict=True))
-        for step in offsets(len(shape))
+        for step in offsets(len(shape), max_axes)
     )
     return tuple(p for p in moved if _inside(p, shape))
 
@@ -153,12 +183,9 @@ def lines_through(base: Point, shape: Shape, max_axes: int) -> tuple[Line, ...]:
     They come in the order of the base's neighbours, so at the rim of the grid the
     order of oblique lines differs from that of `directions`.
     """
-    found = dict.fromkeys(direction_between(base, p) for p in neighbours(base, shape))
-    return tuple(
-        line_through(base, direction, shape)
-        for direction in found
-        if count_changed(direction) <= max_axes
-    )
+    around = neighbours(base, shape, max_axes)
+    found = dict.fromkeys(direction_between(base, point) for point in around)
+    return tuple(line_through(base, direction, shape) for direction in found)
 
 
 def trisection_set(n_points: int) -> tuple[int, ...]:

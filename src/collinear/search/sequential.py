@@ -16,7 +16,6 @@ from functools import partial
 from collinear.search.lines import (
     Direction,
     Line,
-    count_changed,
     direction_between,
     line_through,
     neighbours,
@@ -100,9 +99,9 @@ def _open_neighbours(
 ) -> list[Wish]:
     """Neighbours changing <= level axes in directions not yet taken from the base."""
     around = []
-    for point in neighbours(base, desk.shape):
+    for point in neighbours(base, desk.shape, level):
         direction = direction_between(base, point)
-        if count_changed(direction) <= level and (base, direction) not in searched:
+        if (base, direction) not in searched:
             around.append(Wish(point, "direction", direction))
     return around
 

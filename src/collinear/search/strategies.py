@@ -16,7 +16,12 @@ import numpy as np
 from collinear.search.dspline import DEFAULT_ALPHA
 from collinear.search.history import Goal, History, Proposal
 from collinear.search.ippe import Counting
-from collinear.search.lines import Line, lines_through
+from collinear.search.lines import (
+    MOST_OFFSETS,
+    Line,
+    count_offsets,
+    lines_through,
+)
 from collinear.search.radial import search_around
 from collinear.search.replay import (
     Desk,
@@ -76,6 +81,7 @@ class LineStrategy:
     """
 
     counts: ClassVar[Counting] = "samples"
+    all_directions: ClassVar[bool] = False  # from the first base on
 
     space: SearchSpace
     goal: Goal
@@ -100,6 +106,13 @@ class LineStrategy:
             raise StrategyError(
                 f"start must be a point of the grid {self.space.shape}, but got "
                 f"{self.start!r}; give one index from 0 for each axis"
+            )
+        n_axes = len(self.space.axes)
+        if self.all_directions and count_offsets(n_axes, n_axes) > MOST_OFFSETS:
+            raise StrategyError(
+                "a search in all directions needs a grid of few axes, because each "
+                f"point has 3^d - 1 neighbours, at most {MOST_OFFSETS:,}, but got "
+                f"{n_axes} axes; use fewer, or levelled, s2018 or anova"
             )
         if not 0 <= self.alpha < float("inf"):
             raise StrategyError(
@@ -174,6 +187,8 @@ class S2017(LineStrategy):
     Its d-splines smooth with 0.1 whatever `alpha` says, as in DSICE 1.0.1.
     """
 
+    all_directions: ClassVar[bool] = True
+
     @property
     def smoothing(self) -> float:
         return DEFAULT_ALPHA
@@ -195,6 +210,7 @@ class Radial(LineStrategy):
     """All lines through the base side by side (P_2024B, without its live-lock)."""
 
     counts: ClassVar[Counting] = "each sample"
+    all_directions: ClassVar[bool] = True
 
     def search_from(self, desk: Desk, base: Point) -> Search:
         n_axes = len(self.space.axes)

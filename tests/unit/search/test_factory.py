@@ -167,3 +167,13 @@ def test_lines_of_random_are_those_through_the_incumbent():
         ((2, 1), (0, 1)),
     ]
     assert make("random").lines(History()) == ()
+
+
+@pytest.mark.parametrize("name", ["s2017", "radial"])
+def test_all_directions_of_many_axes_are_refused(name):
+    values = {f"x{k}": [0, 1] for k in range(13)}
+    space = SearchSpace.from_values(values)
+    with pytest.raises(StrategyError, match="13 axes; use fewer"):
+        make_strategy(name, {}, space=space, goal=Goal("y"))
+    few = SearchSpace.from_values(dict(list(values.items())[:3]))
+    assert make_strategy(name, {}, space=few, goal=Goal("y")).ask(History(), 1)

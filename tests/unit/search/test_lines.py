@@ -28,6 +28,22 @@ def test_offsets_count_axes_then_subsets_then_signs():
     assert sets[3:6] == [(1, 1, 0), (1, 0, 1), (0, 1, 1)]
 
 
+def test_first_offsets_are_a_part_of_all():
+    for n_axes in (1, 2, 4, 5):
+        every = lines.offsets(n_axes)
+        assert len(every) == 3**n_axes - 1 == lines.count_offsets(n_axes, n_axes)
+        for most in range(1, n_axes + 1):
+            first = lines.offsets(n_axes, most)
+            assert first == tuple(s for s in every if lines.count_changed(s) <= most)
+            assert len(first) == lines.count_offsets(n_axes, most)
+
+
+def test_many_axes_have_too_many_neighbours_but_not_along_two():
+    assert len(lines.lines_through((0,) * 20, (2,) * 20, 2)) == 20 + 190
+    with pytest.raises(lines.LineError, match=r"3,486,784,400 .* 20 of 20 axes"):
+        lines.lines_through((0,) * 20, (2,) * 20, 20)
+
+
 @pytest.mark.parametrize(("d", "by_axes"), [(1, [1]), (2, [2, 2]), (4, [4, 12, 16, 8])])
 def test_number_of_directions(d, by_axes):
     found = [lines.count_changed(s) for s in lines.directions((3,) * d)]
