@@ -85,15 +85,14 @@ def run_stage(stage: Stage, attempt: int | None = None) -> dict[str, Any]:
     """Runs or resumes a stage, unless its result is there already.
 
     The lock is held by the program too: when this process is killed and the program
-    lives on, a second start waits for it instead of training the same trial twice.
+    lives on, a second start waits for it instead of training the same trial twice. A
+    result that breaks the contract is moved out of the way, whichever attempt it is of,
+    so that the next one starts the program again.
 
     Args:
         stage: What to run.
         attempt: Number of this attempt from 1, or None when a fault is no outcome
             (the pretraining): the attempt after the last real one records `failed`.
-
-    A result that breaks the contract is moved out of the way, whichever attempt it is
-    of, so that the next one starts the program again.
 
     Returns:
         The content of the result file.
@@ -154,7 +153,8 @@ def check_outcome(path: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
             raise ProgramError(
                 f"{path}: values.{name} must be a finite number or null, got {value!r}"
             )
-    for rung in record.get("rungs") or ():
+    rungs = record.get("rungs") or []
+    for rung in rungs if isinstance(rungs, list) else [rungs]:
         if not _is_rung(rung):
             raise ProgramError(
                 f"{path}: each of rungs must hold epoch (a number) and value (a finite "

@@ -120,21 +120,20 @@ def candidates_key(campaign: Campaign, root: Path, step: Step) -> str:
     if entry is not None and not is_empty(entry):
         return str(entry["search"])
     today = search_digest(campaign)
-    gone = removed(campaign, step.lane) is not None
-    return f"{today} removed" if gone and _ended_as_removed(entry, True) else today
+    if removed(campaign, step.lane) is None:
+        return today
+    ended_before = entry is not None and not _ended_as_removed(entry)
+    return today if ended_before else f"{today} removed"
 
 
 def _reopens(entry: dict[str, Any], campaign: Campaign, step: Step) -> bool:
     if not is_empty(entry):
         return False
-    back = removed(campaign, step.lane) is None and _ended_as_removed(entry, False)
+    back = _ended_as_removed(entry) and removed(campaign, step.lane) is None
     return back or entry["search"] != search_digest(campaign)
 
 
-def _ended_as_removed(entry: dict[str, Any] | None, unasked: bool) -> bool:
-    """Whether a lane ended because it was removed; `unasked` where it has not ended."""
-    if entry is None:
-        return unasked
+def _ended_as_removed(entry: dict[str, Any]) -> bool:
     return bool(entry.get("ending", {}).get("rule") == REMOVED)
 
 

@@ -146,6 +146,7 @@ def test_fault_of_the_pretraining_is_never_an_outcome(make_stage):
         ('{"status"', "not valid JSON"),
         ("[]", "status must be one of"),
         ('{"status": "done", "values": [1, 2]}', "values must be a mapping"),
+        ('{"status": "done", "rungs": 3}', "each of rungs must hold epoch"),
     ],
 )
 def test_result_that_breaks_the_contract_is_refused_and_tried_again(
