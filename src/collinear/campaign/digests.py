@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from collinear.campaign.config import Campaign
+from collinear.campaign.designs import pretrain_folder
 from collinear.campaign.files import digest, read_json, write_json
 from collinear.campaign.schema import ConfigError
 from collinear.campaign.sections import StopRules
-from collinear.campaign.trials import CONVENTIONAL, conventional_trial
+from collinear.campaign.trials import CONVENTIONAL, conventional_trial, trial_files
 
 # Raise by hand when a change of the workflow changes what a training computes.
 TRAIN_RECIPE = 1
@@ -140,8 +141,10 @@ def _other_conventional(campaign: Campaign, root: Path) -> list[str]:
     name, now = conventional_trial(campaign), campaign.conventional
     if now is None or name is None or name.point != CONVENTIONAL:
         return []
-    begun = sorted((root / "trials" / CONVENTIONAL).glob("seed*/work/settings.json"))
-    for path in [root / "pretrain" / CONVENTIONAL / "work/settings.json", *begun]:
+    trials = trial_files(root, name).folder.parent
+    begun = sorted(trials.glob("seed*/work/settings.json"))
+    pretrained = pretrain_folder(root, CONVENTIONAL)
+    for path in [pretrained / "work/settings.json", *begun]:
         then = read_json(path)["params"] if path.exists() else {}
         changes = _changes(then, {name: now[name] for name in then if name in now})
         if changes:

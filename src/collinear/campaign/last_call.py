@@ -77,8 +77,8 @@ def announce(campaign: Campaign, root: Path, journal: Journal, now: float) -> No
     if known is not None and known.search == search:
         return
     rule, lengths = campaign.last_call, _lengths(campaign, root, journal)
-    enough = {name: found for name, found in lengths.items() if len(found) >= ENOUGH}
-    means = {name: fmean(found) for name, found in enough.items()}
+    found = {name: _mean(of_design) for name, of_design in lengths.items()}
+    means = {name: mean for name, mean in found.items() if mean is not None}
     seconds = {name: _limit(rule, mean) for name, mean in means.items()}
     write_json(root / RECORD, asdict(LastCall(now, seconds, search, means)))
 
@@ -90,9 +90,12 @@ def allowed(rule: LastCallRule, lengths: Sequence[float]) -> float | None:
         rule: What is allowed; its `least` in the unit of `lengths`.
         lengths: How long finished trainings ran.
     """
-    if len(lengths) < ENOUGH:
-        return None
-    return _limit(rule, fmean(lengths))
+    mean = _mean(lengths)
+    return None if mean is None else _limit(rule, mean)
+
+
+def _mean(lengths: Sequence[float]) -> float | None:
+    return fmean(lengths) if len(lengths) >= ENOUGH else None
 
 
 def _limit(rule: LastCallRule, mean: float) -> float:
