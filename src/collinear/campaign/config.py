@@ -113,7 +113,7 @@ class Campaign:
         """The configured search.
 
         Args:
-            prior: The trials of `warm_start`; see `collinear.campaign.steering`.
+            prior: The trials of `warm_start`; see `collinear.campaign.warm_start`.
         """
         name = self.strategy_options["name"]
         rest = {k: v for k, v in self.strategy_options.items() if k != "name"}

@@ -41,11 +41,12 @@ from collinear.campaign.speed_front import (
     speed_note,
     speed_table,
 )
-from collinear.campaign.steering import describe_prior, strategy_of
+from collinear.campaign.steering import strategy_of
 from collinear.campaign.steps import journal_of
 from collinear.campaign.stopped import stopping_notes, stopping_table
 from collinear.campaign.tradeoff import tradeoff_figure
 from collinear.campaign.trials import program_input
+from collinear.campaign.warm_start import describe_prior
 from collinear.search import Anova, explored_lines, search_only, waits
 
 

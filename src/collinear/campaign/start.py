@@ -19,8 +19,8 @@ from collinear.campaign.files import try_lock
 from collinear.campaign.program import expand, thread_environment
 from collinear.campaign.race_plan import check_part
 from collinear.campaign.schema import ConfigError
-from collinear.campaign.steering import read_prior
 from collinear.campaign.trials import program_input
+from collinear.campaign.warm_start import read_prior
 
 # Descriptors of main locks; they live as long as this process.
 _held: list[int] = []

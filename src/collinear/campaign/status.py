@@ -11,8 +11,9 @@ from collinear.campaign.config import Campaign
 from collinear.campaign.digests import search_digest
 from collinear.campaign.finals_result import FinalsEstimate, finals_estimate
 from collinear.campaign.journal import FINALS, Journal, is_empty
-from collinear.campaign.steering import Ending, describe_prior, last_ending
+from collinear.campaign.steering import Ending, last_ending
 from collinear.campaign.steps import journal_of
+from collinear.campaign.warm_start import describe_prior
 from collinear.search import (
     Goal,
     History,

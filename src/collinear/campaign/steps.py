@@ -28,7 +28,6 @@ from collinear.campaign.steering import (
     Ending,
     ending,
     finished,
-    keep_earlier,
     propose,
     removed,
     trials_left,
@@ -40,6 +39,7 @@ from collinear.campaign.trials import (
     point_name,
     trial_files,
 )
+from collinear.campaign.warm_start import keep_earlier
 from collinear.search import History, Proposal, Result, Status, search_only
 
 

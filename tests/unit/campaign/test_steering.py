@@ -1,6 +1,7 @@
 """Warm start, queue and stop rules in a campaign: config, journal, status, report."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,9 +17,9 @@ from collinear.campaign.report_tables import trials_table
 from collinear.campaign.schema import ConfigError
 from collinear.campaign.start import open_campaign
 from collinear.campaign.status import read_status, status_line
-from collinear.campaign.steering import read_earlier, read_prior
 from collinear.campaign.steps import candidates, first_batches, journal_of, update
 from collinear.campaign.trials import parse_point, read_candidates, trial_files
+from collinear.campaign.warm_start import read_earlier, read_prior
 from collinear.search import Proposal, Result, Status
 
 SPACE = {"a": [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "b": [10.0, 20.0, 30.0, 40.0, 50.0]}
@@ -334,7 +335,7 @@ def _row(a="1.0", status="done", value="niqe"):
 
 def test_diverged_trials_of_a_table_have_no_value(other):
     text = _row(status="diverged").replace("\t3.0\t9.0", "\t\t")
-    assert read_earlier(steering.Path(_table(other, text)))[0]["values"] == {
+    assert read_earlier(Path(_table(other, text)))[0]["values"] == {
         "niqe": None,
         "rmse": None,
     }
@@ -344,7 +345,7 @@ def test_diverged_trials_of_a_table_have_no_value(other):
 def test_earlier_value_that_is_no_number_is_none(other, value):
     row = {"params": {"a": 1, "b": 10}, "status": "done", "values": {"niqe": 0}}
     text = json.dumps({"trials": [row]}).replace('"niqe": 0', f'"niqe": {value}')
-    [found] = read_earlier(steering.Path(_json(other, text)))
+    [found] = read_earlier(Path(_json(other, text)))
     assert found["values"] == {"niqe": None}
 
 
