@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +84,13 @@ def run_upscale(
     weights = load_weights(init)
     if image.is_dir():
         pairs = [(p, out / f"{p.stem}.png") for p in find_images([image], "--image")]
+        _check_targets(pairs)
         make_folder(out)
     else:
         if out.suffix.lower() != ".png":
             raise ConfigError(f"--out {out}: must end in .png")
         pairs = [(image, out)]
+        _check_targets(pairs)
         make_folder(out.parent)
     model = weights.build().to(device_of(device))
     with Progress("upscale", len(pairs)) as progress:
@@ -95,3 +98,25 @@ def run_upscale(
             large = enlarge(model, read_image(source), tiling)
             write_png(target, quantise(large, model.settings.normalisation))
             progress.update(done, source.name)
+
+
+def _check_targets(pairs: Sequence[tuple[Path, Path]]) -> None:
+    """Check that no image is written over an original or over another one.
+
+    Raises:
+        ConfigError: One would be; both files are named.
+    """
+    originals = {source.resolve(): source for source, _ in pairs}
+    written: dict[Path, Path] = {}
+    for source, target in pairs:
+        if target.resolve() in originals:
+            raise ConfigError(
+                f"--out: {source} would be written over the original {target}; choose "
+                "another folder or name"
+            )
+        other = written.setdefault(target, source)
+        if other != source:
+            raise ConfigError(
+                f"--image: {other} and {source} would both be written to {target}; "
+                "rename one"
+            )

@@ -106,17 +106,31 @@ def _open_rungs(stop: StopTable | None, trainer: Trainer) -> Rungs | None:
     if stop is None:
         return None
     settings = trainer.task.settings
+    if trainer.scores and trainer.scored not in ("", stop.value):
+        raise StateError(
+            f"--stop: judges by {stop.value}, but this training was scored by "
+            f"{trainer.scored} before it was interrupted; go on with that table, or "
+            "remove the state"
+        )
+    trainer.scored = stop.value
     files = list_images(settings).evaluation
     return Rungs(stop, trainer.task, load_pairs(files, settings.scale))
 
 
 def open_training(
-    stage: str, settings: Settings, *, seed: int, out: Path, init: Path | None
+    stage: str,
+    settings: Settings,
+    *,
+    seed: int,
+    out: Path,
+    init: Path | None,
+    result: str = METRICS,
 ) -> tuple[Trainer, dict[str, Any]] | None:
     """Check everything, and return a trainer at the step of its saved state.
 
     Args:
         stage: As `run_stage`, and the others likewise.
+        result: Name of the file that is written last.
 
     Returns:
         The trainer and its identity; None when the folder holds its results.
@@ -132,8 +146,8 @@ def open_training(
     digest = data_digest(files, settings.scale)
     identity = identity_of(stage, settings, seed, digest, start)
     make_folder(out)
-    if is_finished(out, identity):
-        _log.info("%s holds this training already", out)
+    if is_finished(out, identity, result):
+        _note_finished(out, result)
         return None
     for warning in warnings_of(settings):
         _log.warning(warning)
@@ -160,12 +174,31 @@ def is_finished(out: Path, identity: Mapping[str, Any], name: str = METRICS) -> 
         return False
     try:
         found = json.loads(path.read_text())["identity"]
+        if not isinstance(found, Mapping):
+            raise TypeError("identity")
     except (ValueError, KeyError, TypeError) as error:
         raise StateError(
             f"{path}: is not the record of a training; remove it"
         ) from error
     check_identity(path, found, identity)
     return True
+
+
+def _note_finished(out: Path, result: str) -> None:
+    """Say that nothing is left to do, and how the training ended.
+
+    Raises:
+        StateError: Its weights are missing.
+    """
+    record = json.loads((out / result).read_text())
+    weights, status = record.get("weights"), record.get("status", "done")
+    if weights is not None and not (out / str(weights)).exists():
+        raise StateError(
+            f"{out / result}: names {weights}, which is missing; put it "
+            f"back, or remove {result} to train again"
+        )
+    how = "" if status == "done" else f", which {status}: {record.get('reason')}"
+    _log.info("%s holds this training already%s", out, how)
 
 
 def _last_rmse(trainer: Trainer) -> str:

@@ -57,10 +57,8 @@ def run_convert(
 def _any_weights(
     source: Path, residual: bool | None, normalisation: str | None
 ) -> Weights:
-    if source.suffix == SAFETENSORS:
-        return load_weights(source)
-    content = load_tensors(source)
-    if isinstance(content, Mapping) and "format" in content:
+    content = None if source.suffix == SAFETENSORS else load_tensors(source)
+    if content is None or (isinstance(content, Mapping) and "format" in content):
         if residual is not None or normalisation is not None:
             raise ConfigError(
                 "--residual and --normalisation are for files of the authors' program; "

@@ -51,7 +51,7 @@ def match_low_resolution(
         DataError: A file is missing, or is there without an original.
     """
     files = find_images([_deeper(folder, scale) for folder in folders], key)
-    by_stem = {path.stem: path for path in files}
+    by_stem = _by_stem(files, key)
     templates = [template] if template else [PLACE, f"{PLACE}x{scale}"]
     first = originals[0].stem
     fitting = [name for name in templates if name.replace(PLACE, first) in by_stem]
@@ -68,6 +68,17 @@ def match_low_resolution(
             )
         found.append(by_stem[name])
     _check_left_over(files, originals, chosen, key)
+    return found
+
+
+def _by_stem(files: Sequence[Path], key: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in files:
+        other = found.setdefault(path.stem, path)
+        if other != path:
+            raise DataError(
+                f"{key}: {other} and {path} have the same name; remove or rename one"
+            )
     return found
 
 
@@ -88,7 +99,12 @@ def _check_left_over(
 def _images_of(folder: Path, key: str) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{key}: {folder} is not a folder")
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    # Hidden files are no images of the user's, whatever their suffix: `._0001.png`.
+    found = sorted(
+        p
+        for p in folder.iterdir()
+        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+    )
     if not found:
         raise DataError(f"{key}: {folder} has no .png, .jpg or .jpeg file")
     return found

@@ -119,6 +119,8 @@ def _chosen(model: DBPN, tiling: Tiling) -> tuple[int, int]:
             raise TilingError(f"tile must be at least 1, but got {tiling.tile}")
         return overlap, tiling.tile
     memory_gb = _memory(model) if tiling.memory_gb is None else tiling.memory_gb
+    if not (math.isfinite(memory_gb) and memory_gb > 0):
+        raise TilingError(f"memory_gb must be above 0, but got {memory_gb:g}")
     pixels = memory_gb * 1e9 / bytes_a_pixel(model)
     tile = math.isqrt(int(pixels)) - 2 * overlap
     if tile < _SMALLEST_TILE:

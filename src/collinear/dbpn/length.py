@@ -23,10 +23,11 @@ from collinear.dbpn.data import ImagePair, list_images, load_pairs
 from collinear.dbpn.files import write_json, write_text
 from collinear.dbpn.loop import train
 from collinear.dbpn.progress import Progress
+from collinear.dbpn.results import METRICS
 from collinear.dbpn.rungs import scores_now
 from collinear.dbpn.scoring import load_ma_model
 from collinear.dbpn.section import ConfigError
-from collinear.dbpn.state import save_state
+from collinear.dbpn.state import StateError, load_state, save_state
 from collinear.dbpn.trainer import CURVE_COLUMNS, Trainer
 
 MARKS = 24
@@ -47,6 +48,7 @@ _RESULT, _TABLE, _FIGURE, _STATE = (
     "length.png",
     "state.pt",
 )
+_ROWS = "length"  # key of the marks in the state
 _SCORES = ("rmse", "niqe", "perceptual_index")
 _NO_VALUES = ("iteration", "epoch", "learning_rate", "rmse")
 Row = dict[str, float]
@@ -157,15 +159,21 @@ def run_length(
             f"--longest must give at least {MARKS} iterations, but {epochs:g} epochs "
             f"of {len(files.train)} images are {total}"
         )
+    if (out / METRICS).exists():
+        raise ConfigError(f"--out {out}: holds a training; use another folder")
     every = total // MARKS
     settings = dataclasses.replace(settings, save_every=every)
-    opened = open_training("finetune", settings, seed=seed, out=out, init=init)
-    assert opened is not None
+    opened = open_training(
+        "finetune", settings, seed=seed, out=out, init=init, result=_RESULT
+    )
+    if opened is None:
+        return True
     trainer, identity = opened
     trainer.curve_rows = MARKS * ROWS_A_MARK
     images = load_pairs(files.evaluation, settings.scale)
     marks = _Marks(settings, images, out / _TABLE, every)
-    marks.reread(trainer.step)
+    if (out / _STATE).exists():
+        marks.rows = _kept_rows(out / _STATE, identity)
     with Progress("finetune-length", total, trainer.step) as progress:
 
         def watch(current: Trainer) -> None:
@@ -173,12 +181,22 @@ def run_length(
             progress.update(current.step)
 
         def save(current: Trainer) -> None:
-            save_state(out / _STATE, identity, current.state())
+            save_state(out / _STATE, identity, current.state() | {_ROWS: marks.rows})
 
         if not train(trainer, save=save, should_stop=should_stop, watch=watch):
             return False
     _conclude(marks.rows, trainer.trouble(), out, identity)
     return True
+
+
+def _kept_rows(path: Path, identity: Mapping[str, Any]) -> list[Row]:
+    content = load_state(path, identity)
+    if _ROWS not in content:
+        raise StateError(
+            f"{path}: is the state of a plain fine-tune, without marks; use another "
+            "--out, or remove it"
+        )
+    return [dict(row) for row in content[_ROWS]]
 
 
 class _Marks:
@@ -191,16 +209,6 @@ class _Marks:
         self._settings, self._images = settings, images
         self._path, self._every = path, every
         self._ma_model = load_ma_model(settings.scoring)
-
-    def reread(self, step: int) -> None:
-        """Take over the marks up to a step from the file of an interrupted run."""
-        if step == 0 or not self._path.exists():
-            return
-        lines = [line.split("\t") for line in self._path.read_text().splitlines()]
-        rows = [
-            dict(zip(lines[0], map(float, line), strict=True)) for line in lines[1:]
-        ]
-        self.rows = [row for row in rows if row["iteration"] <= step]
 
     def update(self, trainer: Trainer) -> None:
         """Add a row if the training has come to a mark."""

@@ -56,6 +56,7 @@ def read_cost(path: Path) -> dict[str, Any]:
             )
         for name in ("subject", "clock", "points"):
             record[name]
+        dict(record["subject"])
         for name in ("seconds", "host_mib", "device_mib"):
             if record[name] is not None or name != "device_mib":
                 CostModel.from_json(record[name])

@@ -60,7 +60,8 @@ def plan_points(settings: Settings) -> list[UpdatePoint]:
         UpdatePoint(n, patch, stages, adversarial=True),
         UpdatePoint(start.minibatch, start.patch, stages),
         UpdatePoint(half, patch, stages, True, True),
-        UpdatePoint(n, small, stages, True, True),
+        # The discriminator cannot normalise over the one place of a single patch.
+        UpdatePoint(max(2, n), small, stages, True, True),
         UpdatePoint(half, patch, stages + 1),
         UpdatePoint(n, patch, stages + 2, adversarial=True),
         UpdatePoint(half, small, fewer, features=True),

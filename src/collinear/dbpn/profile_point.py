@@ -82,6 +82,15 @@ def _trainer_on_noise(settings: Settings, device: torch.device) -> Trainer:
     return Trainer(Task("finetune", settings, 1, [pair], "noise"), device)
 
 
+def _kept(path: Path) -> dict[str, Any]:
+    """What a file holds; nothing where it is missing or damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and "seconds" in found else {}
+
+
 def measure_point(
     config: Path, point: UpdatePoint, subject: dict[str, Any], out: Path, seconds: float
 ) -> dict[str, Any]:
@@ -99,10 +108,9 @@ def measure_point(
     """
     path = out / "points" / f"{point.name}.json"
     digest = digest_of(subject)
-    if path.exists():
-        found = json.loads(path.read_text())
-        if found.get("subject") == digest:
-            return found
+    kept = _kept(path)
+    if kept.get("subject") == digest:
+        return kept
     began = time.time()
     command = [sys.executable, "-m", "collinear.dbpn", "profile-update"]
     command += ["--config", str(config), "--out", str(path)]

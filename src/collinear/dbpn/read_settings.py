@@ -161,6 +161,14 @@ def _read_pretrain(section: Section) -> StageSettings:
     return stage
 
 
+def _check_bounded(name: str, rate: float, stpt: StptSettings) -> None:
+    if not stpt.least <= rate <= stpt.most:
+        raise ConfigError(
+            f"{name} must lie within stpt.least and stpt.most, {stpt.least:g} and "
+            f"{stpt.most:g}, but got {rate:g}"
+        )
+
+
 def _read_stpt(stage: Section) -> StptSettings | None:
     policy = stage.choice("learning_rate_policy", POLICIES, POLICIES[0])
     given, section = stage.has("stpt"), stage.section("stpt")
@@ -193,6 +201,11 @@ def _read_stpt(stage: Section) -> StptSettings | None:
         plan_of(found, found.every)
     except TuningError as error:
         raise ConfigError(f"{section.path}: {error}") from error
+    _check_bounded(
+        stage.name("learning_rate"), stage.number("learning_rate", 1e-4), found
+    )
+    if found.warm_up:
+        _check_bounded(section.name("warm_up_rate"), found.warm_up_rate, found)
     return found
 
 
@@ -270,7 +283,7 @@ def _read_features(section: Section) -> FeatureSettings:
         ),
         taps=_read_taps(section, default.taps),
         normalize_taps=section.flag("normalize_taps", default.normalize_taps),
-        seed=section.integer("seed", default.seed, least=0),
+        seed=section.integer("seed", default.seed, least=0, below=2**63),
     )
     section.finish()
     return features
@@ -320,6 +333,13 @@ def _check_stage(name: str, stage: StageSettings, settings: Settings) -> None:
         raise ConfigError(
             f"{found} pixels, but the discriminator needs {_DENSE_HEAD_STRIDE}"
         )
+    part = stage.minibatch // stage.accumulate
+    if part < least_part(settings, stage):
+        raise ConfigError(
+            f"{found} pixels, of which the discriminator makes one value, but it "
+            f"normalises over two or more; raise {name}.minibatch / accumulate, "
+            f"{part} here, or the patch"
+        )
     deepest = settings.features.taps[-1]
     least = 2 ** (TAPS.index(deepest) + 1)
     if stage.uses_features and size < least:
@@ -327,3 +347,13 @@ def _check_stage(name: str, stage: StageSettings, settings: Settings) -> None:
             f"{found} pixels, but {deepest} of features.taps needs {least}; "
             "leave out the deepest taps, or enlarge the patch"
         )
+
+
+def least_part(settings: Settings, stage: StageSettings) -> int:
+    """The fewest patches that an update of a stage can be computed with.
+
+    The discriminator normalises over patches and places, which needs two values.
+    """
+    size = stage.patch * settings.scale
+    places = (size // _DENSE_HEAD_STRIDE) ** 2
+    return 2 if stage.w_adversarial > 0 and places == 1 else 1

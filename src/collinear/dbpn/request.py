@@ -82,15 +82,21 @@ def check_stopping(path: Path, images: int | None = None) -> None:
     given = content.get("stopping") if isinstance(content, dict) else None
     if not isinstance(given, Mapping) or "settings" not in content:
         return
+    section = Section(given, "stopping")
+    rungs = section.strict_list("rungs", [])
+    scores, every = section.integer("scores"), section.number("every")
+    value = section.take("value")
+    if value is None:
+        raise ConfigError("stopping.value is needed, but is not given")
     try:
-        plan = StopPlan(tuple(given["rungs"]), given["scores"], given["every"])
+        plan = StopPlan(tuple(rungs), scores, every)
         axes = content.get("axes") or {}
         trials = [{name: v} for name, values in axes.items() for v in values] or [{}]
         for trial in trials:
             params = {**(content.get("params") or {}), **trial}
             scoring = content.get("scoring", {})
             settings = load_settings(content["settings"], params, scoring=scoring)
-            check_wanted(settings.scoring, [given["value"]])
+            check_wanted(settings.scoring, [value])
             _check_rungs(plan, settings.finetune, images)
     except TuningError as error:
         raise ConfigError(str(error)) from error
@@ -109,7 +115,7 @@ def check_designs(path: Path) -> None:
     content = _parsed(path.read_text(encoding="utf-8"), path)
     if not isinstance(content, dict) or "axes" not in content:
         return
-    raised = content.get("pretrain_axes") or ()
+    raised = Section(content).strict_list("pretrain_axes", [])
     for name in content["axes"]:
         if name in MODEL_PARAMS and name not in raised:
             raise ConfigError(

@@ -68,13 +68,20 @@ class Section:
         _check_bounds(self.name(key), value, above, least, below)
         return float(value)
 
-    def integer(self, key: str, default: int | None = None, *, least: int = 1) -> int:
-        """Return a whole number that is not below `least`."""
+    def integer(
+        self,
+        key: str,
+        default: int | None = None,
+        *,
+        least: int = 1,
+        below: int | None = None,
+    ) -> int:
+        """Return a whole number that is not below `least`; `below` is strict."""
         value = self._required(key, default)
         check_number(self.name(key), value)
         if value != int(value):
             raise ConfigError(f"{self.name(key)} must be a whole number, got {value!r}")
-        _check_bounds(self.name(key), value, None, least, None)
+        _check_bounds(self.name(key), value, None, least, below)
         return int(value)
 
     def flag(self, key: str, default: bool) -> bool:
@@ -142,7 +149,11 @@ def check_number(name: str, value: object) -> None:
         )
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{name} must be a number, but got {value!r}")
-    if not math.isfinite(value):
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        raise ConfigError(f"{name} is too large a number") from None
+    if not finite:
         raise ConfigError(f"{name} must be finite, but got {value!r}")
 
 

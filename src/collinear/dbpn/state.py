@@ -46,8 +46,11 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
         raise StateError(str(error)) from error
     if not isinstance(state, Mapping) or state.get("format") != FORMAT:
         raise StateError(f"{path}: a training state must have format {FORMAT}")
-    check_identity(path, state["identity"], identity)
-    return dict(state["content"])
+    found, content = state.get("identity"), state.get("content")
+    if not isinstance(found, Mapping) or not isinstance(content, Mapping):
+        raise StateError(f"{path}: is a damaged training state; remove it")
+    check_identity(path, found, identity)
+    return dict(content)
 
 
 def check_identity(

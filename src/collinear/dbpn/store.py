@@ -2,14 +2,20 @@
 
 Decoding and shrinking a large data set takes minutes, and every trial needs the same
 arrays. With `data.cache` the first run keeps them in a folder named by their digest, as
-two flat files of bytes, plane by plane, that later runs map into memory.
+two flat files of bytes, plane by plane, that later runs map into memory. Files of
+another size than their record says are made anew; their bytes are not checked, because
+reading a large data set takes as long as a short training.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
+import math
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +27,9 @@ from collinear.dbpn.data import ImageFile, ImagePair, data_digest, load_pair
 from collinear.dbpn.files import write_json
 from collinear.dbpn.progress import Progress
 
+_log = logging.getLogger(__name__)
+
+_LEFT_OVER_SECONDS = 24 * 3600
 _AT_ONCE = 16
 """Images in memory while the store is made: it may be larger than the memory."""
 
@@ -43,6 +52,13 @@ def load_or_keep_pairs(
     if cache is None:
         return [_by_planes(pair) for pair in _decoded(images, scale)]
     folder = cache / f"planes-{data_digest(images, scale)[:32]}"
+    if folder.exists() and not _is_whole(folder):
+        _log.warning("%s: is damaged, and made anew", folder)
+        # Renamed first: another run may be reading it, or do the same.
+        damaged = _beside(folder)
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
     if not folder.exists():
         _keep(images, scale, folder)
     return _kept(folder, mapped=store != "ram")
@@ -72,7 +88,8 @@ def _by_planes(pair: ImagePair) -> ImagePair:
 
 def _keep(images: Sequence[ImageFile], scale: int, folder: Path) -> None:
     """Write the arrays beside the folder, then rename: whole or not at all."""
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+    _remove_left_overs(folder)
+    temporary = _beside(folder)
     temporary.mkdir(parents=True)
     try:
         low = [(image.height // scale, image.width // scale) for image in images]
@@ -95,6 +112,31 @@ def _keep(images: Sequence[ImageFile], scale: int, folder: Path) -> None:
         # Another run may have kept the same arrays meanwhile.
         if not (isinstance(error, OSError) and folder.exists()):
             raise
+
+
+def _beside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+
+
+def _remove_left_overs(folder: Path) -> None:
+    """Delete what killed runs left; a younger folder may still be written."""
+    for path in folder.parent.glob(f".{folder.name}.*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _LEFT_OVER_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the files are there and as long as their record says."""
+    try:
+        record = json.loads((folder / "shapes.json").read_text())
+        for at, kind in ((1, "gt"), (2, "lq")):
+            size = sum(math.prod(row[at]) for row in record)
+            if _load(folder / f"{kind}.npy", mapped=True).shape != (size,):
+                return False
+    except (OSError, ValueError, TypeError, IndexError):
+        return False
+    return True
 
 
 def _new_array(path: Path, size: int) -> np.memmap:

@@ -59,6 +59,7 @@ class Trainer:
         features: None when no term needs them.
         curve: Rows of the learning curve so far.
         scores: (update, value) of the network where a stop table asked for it.
+        scored: Name of that value; empty before there is one.
         marks: (update, loss, seconds since the mark before) of a race
             (`collinear.dbpn.race`); seconds are None where a restart lies between.
         rate: Learning rate, where it is searched for (`collinear.dbpn.stpt`).
@@ -74,6 +75,7 @@ class Trainer:
         self.seconds = 0.0
         self.curve: list[list[float | None]] = []
         self.scores: list[tuple[int, float | None]] = []
+        self.scored = ""
         self.marks: list[tuple[int, float, float | None]] = []
         self.rate = task.stage_settings.learning_rate
         self.rates: list[tuple[int, float]] = []
@@ -263,6 +265,7 @@ class Trainer:
             "first_bad": int(self._first_bad),
             "curve": self.curve,
             "scores": [list(score) for score in self.scores],
+            "scored": self.scored,
             "marks": [list(mark) for mark in self.marks],
             "rate": self.rate,
             "rates": [list(rate) for rate in self.rates],
@@ -280,6 +283,7 @@ class Trainer:
         self.curve = state["curve"]
         # States of before these keys have none of them.
         self.scores = [(step, value) for step, value in state.get("scores", [])]
+        self.scored = state.get("scored", "")
         self.marks = [(step, *rest) for step, *rest in state.get("marks", [])]
         self.rate = state.get("rate", self.rate)
         self.rates = [(step, rate) for step, rate in state.get("rates", [])]

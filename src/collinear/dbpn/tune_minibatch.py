@@ -8,6 +8,7 @@ also names the size that would be fastest, for those who want to change the trai
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from collinear.dbpn.device import choose_device, keep_freed_memory
 from collinear.dbpn.files import digest_of, make_folder, write_json
 from collinear.dbpn.predict import check_subject, read_cost
 from collinear.dbpn.profile import quiet_device, subject_of
+from collinear.dbpn.read_settings import least_part
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.store import load_or_keep_pairs
 from collinear.dbpn.task import Task
@@ -60,7 +62,7 @@ def run_tuning(
         settings: The configuration.
         out: Folder for `sizes.json` (every measurement) and `batch.json`.
         rule: One of `RULES`.
-        start: First size; None: 1 for doubling, else the minibatch.
+        start: First size; None: the smallest for doubling, else the minibatch.
         largest: Largest size tried; None: eight times the minibatch.
         cost: A `cost.json`, to keep a part's memory below `memory_mib`.
         memory_mib: Limit in MiB; needs `cost`.
@@ -76,8 +78,16 @@ def run_tuning(
     device = choose_device(settings)
     settings = usable(settings, device)
     stage = settings.finetune
-    chosen = _rule(rule, settings, largest or _TIMES_LARGER * stage.minibatch)
-    first = start if start is not None else (1 if rule == "doubling" else None)
+    if memory_mib is not None and not (math.isfinite(memory_mib) and memory_mib > 0):
+        raise ConfigError(f"--memory-mib must be above 0, but got {memory_mib!r}")
+    least = least_part(settings, stage)
+    if start is not None and 1 <= start < least:
+        raise ConfigError(
+            f"--start must be at least {least} for this network, but got {start}"
+        )
+    most = _TIMES_LARGER * stage.minibatch if largest is None else largest
+    chosen = _rule(rule, settings, most)
+    first = start if start is not None else (least if rule == "doubling" else None)
     make_folder(out)
     measure = _Measure(settings, device, needs_usage=rule == "gpu-usage")
     about = {
@@ -146,6 +156,11 @@ def choose_accumulation(
                 "a smaller minibatch or patch, or set accumulate yourself"
             )
         return stage.minibatch, f"whole, because {' and '.join(couples)}"
+    if memory_of(1) > 1:
+        raise ConfigError(
+            "not even one item of finetune.minibatch fits into memory; take a smaller "
+            "patch or network, or more memory"
+        )
     part = choose_part(stage.minibatch, 1.0, memory_of, _seconds(found.model))
     if part == stage.minibatch:
         return part, "whole: it fits and no part is faster"

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from collinear.dbpn.config import ModelSettings, as_json
+from collinear.dbpn.config import SCALES, ModelSettings, as_json
 from collinear.dbpn.files import write_atomically
 from collinear.dbpn.model import DBPN
 from collinear.dbpn.safetensors import read_safetensors, write_safetensors
@@ -101,18 +101,33 @@ def load_weights(path: Path) -> Weights:
         raise WeightsError(
             f"{path}: weights must have format {FORMAT}, but got {found!r}"
         )
+    try:
+        return _parsed(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{path}: is damaged, or of another version ({error!r})"
+        ) from error
+
+
+def _parsed(content: Mapping[str, Any]) -> Weights:
+    """Return weights whose parts have the right types; any other content raises."""
     shape = dict(content["architecture"])
     scale = shape.pop("scale")
-    return Weights(
-        scale, ModelSettings(**shape), content["generator"], content["metadata"]
-    )
+    if scale not in SCALES:
+        raise ValueError(f"scale {scale!r}")
+    generator, metadata = content["generator"], content["metadata"]
+    if not isinstance(generator, Mapping) or not isinstance(metadata, Mapping):
+        raise TypeError("generator and metadata must be mappings")
+    if not all(isinstance(value, Tensor) for value in generator.values()):
+        raise TypeError("generator must hold tensors")
+    return Weights(scale, ModelSettings(**shape), dict(generator), dict(metadata))
 
 
 def _load_safetensors(path: Path) -> dict[str, Any]:
     try:
         tensors, texts = read_safetensors(path)
         record = {key: json.loads(texts[key]) for key in ("architecture", "metadata")}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: is not a file of weights ({error})") from error
     except KeyError as error:
         raise WeightsError(
@@ -132,7 +147,13 @@ def load_tensors(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such file") from error
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
+    except pickle.UnpicklingError as error:
+        # torch advises to load it without protection; nobody should.
+        raise WeightsError(
+            f"{path}: is not a file of weights, or holds more than tensors and plain "
+            "values"
+        ) from error
+    except (OSError, RuntimeError, EOFError, KeyError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path}: is not a file of weights ({first})") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 RgbImage = NDArray[np.uint8]
+
+# Pillow warns of large images on stderr; those it refuses are named by `_opened`.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _PNG_END = b"IEND\xaeB`\x82"
@@ -105,6 +109,11 @@ def _opened(content: bytes, path: Path) -> Iterator[Image.Image]:
             yield image
     except UnidentifiedImageError as error:
         raise ImageError(f"{path}: is not a {expected} image, or is damaged") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{path}: an image must have at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} "
+            "pixels, but has more; cut it into parts"
+        ) from error
     except (OSError, SyntaxError) as error:
         raise ImageError(f"{path}: is truncated or damaged ({error})") from error
 

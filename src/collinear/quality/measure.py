@@ -18,7 +18,10 @@ from collinear.quality.ma_features import FeatureError, MaFeatures, ma_features
 from collinear.quality.niqe import BLOCK, count_blocks, flat_share, niqe
 from collinear.quality.rmse import SHAVE, mse, shave
 
-_NO_NIQE = "fewer than two blocks of the image have contrast (a constant image?)"
+_NO_NIQE = (
+    "fewer than two blocks of the image have usable statistics (a constant image, or "
+    "a regular pattern?)"
+)
 
 
 class ScoreError(ValueError):

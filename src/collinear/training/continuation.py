@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from collinear.training.errors import TuningError
+from collinear.training.errors import TuningError, check_count
 
 _Array = NDArray[np.float64]
 
@@ -61,7 +61,8 @@ def predict(losses: Sequence[float], epoch: int) -> Prediction:
         epoch: The epoch to predict.
 
     Raises:
-        TuningError: Fewer than `LEAST_EPOCHS` losses, or one that is not finite.
+        TuningError: Fewer than `LEAST_EPOCHS` losses, one that is not finite, or an
+            epoch below 1.
     """
     y = np.asarray(losses, float)
     if len(y) < LEAST_EPOCHS or not np.isfinite(y).all():
@@ -69,8 +70,17 @@ def predict(losses: Sequence[float], epoch: int) -> Prediction:
             f"a curve must have {LEAST_EPOCHS} epochs or more with finite losses, but "
             f"got {list(losses)}"
         )
+    check_count("epoch", epoch)
     if epoch <= len(y):
         return Prediction(float(y[epoch - 1]), 0.0, "last")
+    # The solver's tolerances are absolute: a curve in another unit must end alike.
+    unit = float(np.abs(y).max()) or 1.0
+    found = _continued(y / unit, epoch)
+    return Prediction(found.value * unit, found.error * unit, found.form)
+
+
+def _continued(y: _Array, epoch: int) -> Prediction:
+    """Predict a curve whose largest value is 1, at an epoch behind its end."""
     t = np.arange(1, len(y) + 1, dtype=float)
     spread = float(y.max() - y.min()) or 1.0
     late = t > len(y) / 2

@@ -127,17 +127,34 @@ class CostModel:
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> CostModel:
-        """Return what `as_json` wrote."""
-        return CostModel(
-            names=tuple(values["names"]),
-            coefficients=tuple(values["coefficients"]),
+        """Return what `as_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is no such record.
+        """
+        found = CostModel(
+            names=tuple(str(name) for name in values["names"]),
+            coefficients=tuple(float(x) for x in values["coefficients"]),
             deviation=float(values["deviation"]),
             freedom=int(values["freedom"]),
-            spread=tuple(tuple(row) for row in values["spread"]),
-            ranges=tuple((low, high) for low, high in values["ranges"]),
+            spread=tuple(tuple(float(x) for x in row) for row in values["spread"]),
+            ranges=tuple((float(low), float(high)) for low, high in values["ranges"]),
             host_name=str(values["host_name"]),
             host=float(values["host"]),
         )
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        """Check that the parts fit together, so that a prediction is a number."""
+        counts = {len(self.names), len(self.coefficients), len(self.ranges)}
+        sides = {len(self.spread), *(len(row) for row in self.spread)}
+        if len(counts) > 1 or sides != {sum(c > 0 for c in self.coefficients)}:
+            raise ValueError(f"the numbers do not fit {len(self.names)} counts")
+        rows = (self.coefficients, *self.spread, *self.ranges)
+        numbers = [self.deviation, self.host, *(x for row in rows for x in row)]
+        if not all(math.isfinite(x) for x in numbers) or self.freedom < 1:
+            raise ValueError("all numbers must be finite, and freedom at least 1")
 
 
 def fit_cost(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 
 class TuningError(ValueError):
     """Input that cannot be used; the message says rule, value and way out."""
@@ -13,7 +15,7 @@ def check_positive(name: str, value: float) -> None:
     Raises:
         TuningError: It is not.
     """
-    if isinstance(value, bool) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:
         raise TuningError(f"{name} must be above 0, but got {value!r}")
 
 

@@ -22,6 +22,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,8 @@ class StopPlan:
         given = list(self.rungs)
         if not given:
             raise TuningError("stopping.rungs must name at least one epoch, but got []")
+        if any(isinstance(r, bool) or not isinstance(r, Real) for r in given):
+            raise TuningError(f"stopping.rungs must be numbers, but got {given}")
         if not all(math.isfinite(r) and r > 0 for r in given):
             raise TuningError(f"stopping.rungs must be above 0, but got {given}")
         if any(b <= a for a, b in pairwise(given)):
@@ -108,8 +111,9 @@ class FinishedCurve:
     """What a finished training scored.
 
     Attributes:
-        rungs: Value at each rung, as `value_at_rung` gives it; None: no score.
-        final: Value of the trained network.
+        rungs: Value at each rung, as `value_at_rung` gives it; None: no score. One that
+            is not finite teaches nothing, either.
+        final: Value of the trained network; likewise.
     """
 
     rungs: tuple[float | None, ...]
@@ -173,28 +177,38 @@ class StopTable:
             TuningError: A key is missing or of another type.
         """
         try:
-            rungs = tuple(
-                Rung(
-                    float(row["epoch"]),
-                    tuple(float(epoch) for epoch in row["score_at"]),
-                    _number(row["margin"]),
-                    _number(row["threshold"]),
-                )
-                for row in values["rungs"]
-            )
             return StopTable(
                 value=str(values["value"]),
-                lower_is_better=bool(values["lower_is_better"]),
-                rungs=rungs,
+                lower_is_better=_flag(values["lower_is_better"]),
+                rungs=tuple(_rung(row) for row in values["rungs"]),
                 incumbent=_number(values["incumbent"]),
                 finished=int(values["finished"]),
-                run_on=bool(values["run_on"]),
+                run_on=_flag(values["run_on"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TuningError(
                 "a stop table must hold value, lower_is_better, rungs (epoch, score_at,"
                 f" margin, threshold), incumbent, finished and run_on: {error!r}"
             ) from error
+
+
+def _rung(row: Mapping[str, Any]) -> Rung:
+    score_at = tuple(float(epoch) for epoch in row["score_at"])
+    if not score_at:
+        raise ValueError("score_at must name at least one epoch, but got []")
+    return Rung(
+        float(row["epoch"]),
+        score_at,
+        _number(row["margin"]),
+        _number(row["threshold"]),
+    )
+
+
+def _flag(value: Any) -> bool:
+    # bool("false") is true, and a trial would run on for ever.
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, but got {value!r}")
+    return value
 
 
 def _number(value: Any) -> float | None:
@@ -265,7 +279,11 @@ def make_table(
     rows = []
     for at, epoch in enumerate(plan.rungs):
         known = [(c.rungs[at], c.final) for c in curves if at < len(c.rungs)]
-        ends = [(v, f) for v, f in known if v is not None and math.isfinite(f)]
+        ends = [
+            (v, f)
+            for v, f in known
+            if v is not None and math.isfinite(v) and math.isfinite(f)
+        ]
         margin = threshold = None
         if len(ends) >= plan.least:
             if plan.margin == "near":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -312,3 +313,69 @@ def test_files_that_hold_no_weights_are_refused(tmp_path):
     torch.save({"format": "other"}, tmp_path / "w.pt")
     with pytest.raises(WeightsError, match="but got 'other'"):
         load_weights(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": {"scale": 2, "colour": 3}},
+        {"architecture": None},
+        {"architecture": {"scale": 3}},
+        {"generator": [1]},
+        {"generator": {"a": 1}},
+        {"metadata": 3},
+    ],
+)
+def test_damaged_weights_are_named(pretrained, tmp_path, change):
+    content = torch.load(pretrained / "weights.pt", weights_only=True)
+    torch.save({**content, **change}, tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match=r"w\.pt: is damaged, or of another version"):
+        load_weights(tmp_path / "w.pt")
+    del content["architecture"]
+    torch.save(content, tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match=r"w\.pt: is damaged, or of another version"):
+        load_weights(tmp_path / "w.pt")
+
+
+def test_nobody_is_advised_to_load_without_protection(tmp_path):
+    path = tmp_path / "w.pt"
+    path.write_text('{"a": 1}')
+    with pytest.raises(WeightsError) as caught:
+        load_weights(path)
+    assert "weights_only" not in str(caught.value)
+
+
+def test_upscale_never_overwrites_what_it_reads(pretrained, folders, tmp_path, capsys):
+    init = ["upscale", "--init", str(pretrained / "weights.pt")]
+    source = tmp_path / "source"
+    shutil.copytree(folders["train"], source)
+    before = {path.name: path.read_bytes() for path in source.iterdir()}
+    image = str(source / "train0.png")
+    for more in (
+        ["--image", str(source), "--out", str(source)],
+        ["--image", image, "--out", image],
+    ):
+        assert main([*init, *more]) == EXIT_BAD_INPUT
+        assert "would be written over the original" in one_line(capsys)
+    assert before == {path.name: path.read_bytes() for path in source.iterdir()}
+    (source / "train0.jpg").write_bytes(b"of the same name")
+    out = tmp_path / "large"
+    assert main([*init, "--image", str(source), "--out", str(out)]) == EXIT_BAD_INPUT
+    assert "would both be written to" in one_line(capsys)
+    assert not out.exists()
+
+
+def test_a_finished_training_is_whole_and_says_how_it_ended(
+    pretrained, run, request_file, capsys, caplog
+):
+    record = metrics(pretrained) | {"status": "stopped", "reason": "hopeless"}
+    (pretrained / "metrics.json").write_text(json.dumps(record))
+    caplog.set_level("INFO")
+    assert run("pretrain", request_file(), "pre", "--seed", "1") == 0
+    assert "already, which stopped: hopeless" in caplog.text + capsys.readouterr().err
+    (pretrained / "weights.pt").unlink()
+    assert run("pretrain", request_file(), "pre", "--seed", "1") == EXIT_BAD_INPUT
+    assert "names weights.pt, which is missing" in one_line(capsys)
+    (pretrained / "metrics.json").write_text('{"identity": []}')
+    assert run("pretrain", request_file(), "pre", "--seed", "1") == EXIT_BAD_INPUT
+    assert "is not the record of a training" in one_line(capsys)

@@ -50,7 +50,7 @@ def test_settings_become_json(tiny):
 
 
 def test_legal_but_odd_settings_are_warned_about(tiny):
-    found = warnings_of(tiny({"finetune": {"w_mse": 0, "minibatch": 1}}))
+    found = warnings_of(tiny({"finetune": {"w_mse": 0, "minibatch": 1, "patch": 16}}))
     assert len(found) == 2
     assert "finetune.w_mse is 0" in found[0]
     assert warnings_of(tiny()) == []
@@ -88,6 +88,15 @@ BAD_SETTINGS = [
         {"finetune": {"patch": 7, "discriminator": {"head": "gap"}}},
         "the discriminator needs 16",
     ),
+    (
+        {"finetune": {"minibatch": 2, "accumulate": 2}},
+        "normalises over two or more; raise finetune.minibatch / accumulate, 1 here",
+    ),
+    (
+        {"finetune": {"iterations": 10**400}},
+        "iterations is too large a number",
+    ),
+    ({"features": {"seed": 2**64}}, "features.seed must be below"),
     ({"features": {"taps": ["pool5"]}}, "pool5 of features.taps needs 32"),
     ({"features": {"taps": ["pool2", "pool1"]}}, "features.taps must be some of"),
     ({"features": {"kind": "vgg19", "width_divisor": 1}}, "features.file is needed"),

@@ -287,6 +287,11 @@ def test_one_setting_is_measured_in_its_own_process(config, tmp_path):
     path.write_text(json.dumps({**found, "seconds": math.pi}))
     again = profile.measure_point(config, point, subject, tmp_path, 0.1)
     assert again["seconds"] == math.pi, "a measurement on file is not repeated"
+    for damaged in ('{"subject"', "[]", '{"subject": "any"}'):
+        path.write_text(damaged)
+        again = profile.measure_point(config, point, subject, tmp_path, 0.1)
+        assert again == json.loads(path.read_text())
+        assert again["seconds"] > 0
     with pytest.raises(ConfigError, match="profiling b2_p8_t2_m failed"):
         profile.measure_point(tmp_path / "no.json", point, {"other": 1}, tmp_path, 0.1)
 

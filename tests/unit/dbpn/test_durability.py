@@ -102,7 +102,10 @@ def test_only_left_overs_are_removed(tmp_path):
             {"finetune": {"learning_rate": 0.5}},
             r"\(stage\.learning_rate 0\.001 there and 0\.5 here\)",
         ),
-        ({"finetune": {"accumulate": 2}}, "stage.accumulate None there and 2 here"),
+        (
+            {"finetune": {"accumulate": 2, "minibatch": 4}},
+            "stage.accumulate None there and 2 here",
+        ),
         ({"compile": "default"}, "compile None there and default here"),
         ({"features": {"seed": 4}}, "features.seed 0 there and 4 here"),
         ({"abort": {"max_rmse": 9}}, r"max_rmse None there and 9\.0 here"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -224,3 +226,41 @@ def test_images_are_not_copied_for_training(tiny, div2k, cache):
     for pair, (lq, gt) in zip(pairs, source._images, strict=True):
         assert np.shares_memory(pair.lq, lq)
         assert np.shares_memory(pair.gt, gt)
+
+
+def test_low_resolution_twins_are_refused_and_hidden_files_passed_over(tiny, div2k):
+    low = div2k / "DIV2K_train_LR_bicubic" / "X2"
+    (low / "._0001x2.png").write_bytes(b"of another system")
+    (div2k / "DIV2K_train_HR" / "._0001.png").write_bytes(b"likewise")
+    assert len(listed(tiny, div2k)) == 2
+    (low / "0001x2.jpg").write_bytes((low / "0001x2.png").read_bytes())
+    with pytest.raises(DataError, match=r"0001x2\.jpg and .*0001x2\.png have the same"):
+        listed(tiny, div2k)
+
+
+@pytest.mark.parametrize("spoil", ["cut", "text", "missing"])
+def test_a_damaged_store_is_made_anew(tiny, div2k, spoil):
+    images, cache = listed(tiny, div2k), div2k / "cache"
+    whole = load_or_keep_pairs(images, 2, cache, "ram")
+    [folder] = cache.iterdir()
+    if spoil == "cut":
+        path = folder / "gt.npy"
+        path.write_bytes(path.read_bytes()[:-100])
+    elif spoil == "text":
+        (folder / "shapes.json").write_text('[["0001"')
+    else:
+        (folder / "lq.npy").unlink()
+    again = load_or_keep_pairs(images, 2, cache)
+    assert all(np.array_equal(a.gt, b.gt) for a, b in zip(whole, again, strict=True))
+    assert list(cache.iterdir()) == [folder]
+
+
+def test_only_old_left_overs_of_a_store_are_removed(tiny, div2k):
+    images, cache = listed(tiny, div2k), div2k / "cache"
+    load_or_keep_pairs(images, 2, cache)
+    [folder] = cache.iterdir()
+    old, young = (make(cache / f".{folder.name}.{c * 16}") for c in "ab")
+    os.utime(old, (0, 0))
+    shutil.rmtree(folder)
+    load_or_keep_pairs(images, 2, cache)
+    assert sorted(cache.iterdir()) == sorted([young, folder])

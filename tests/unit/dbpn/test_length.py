@@ -121,3 +121,40 @@ def test_lengths_that_say_nothing_are_refused(
     out = tmp_path / "length"
     assert length(config, out, longest=longest) == EXIT_BAD_INPUT
     assert message in capsys.readouterr().err
+
+
+def test_a_finished_search_is_not_repeated_nor_replaced(config, tmp_path, capsys):
+    out = tmp_path / "length"
+    assert length(config, out) == 0
+    before = (out / "length.json").read_bytes()
+    written = (out / "length.tsv").stat().st_mtime_ns
+    assert length(config, out) == 0
+    assert (out / "length.tsv").stat().st_mtime_ns == written
+    assert length(config, out, "--param", "learning_rate=1e-2") == EXIT_BAD_INPUT
+    assert "belongs to another training" in capsys.readouterr().err
+    assert (out / "length.json").read_bytes() == before
+    (out / "metrics.json").write_text("{}")
+    assert length(config, out) == EXIT_BAD_INPUT
+    assert "holds a training; use another folder" in capsys.readouterr().err
+
+
+def test_marks_are_part_of_the_state(config, tmp_path):
+    """So a table that is lost or cut costs nothing, and no digit."""
+    settings = read_request(config)
+    records = []
+    for name, spoil in {
+        "whole": None,
+        "lost": "",
+        "cut": "iteration\tx\n1",
+    }.items():
+        out = tmp_path / name
+        arguments = {"epochs": 24, "seed": 1, "out": out}
+        arguments["init"] = tmp_path / "pre" / "weights.pt"
+        if spoil is not None:
+            asked = iter([False] * 6 + [True])
+            stop = functools.partial(next, asked)
+            assert not run_length(settings, **arguments, should_stop=stop)
+            (out / "length.tsv").write_text(spoil)
+        assert run_length(settings, **arguments)
+        records.append((out / "length.json").read_text())
+    assert records[0] == records[1] == records[2]

@@ -10,6 +10,7 @@ from collinear.dbpn.commands import run_stage
 from collinear.dbpn.request import check_stopping
 from collinear.dbpn.rungs import read_table
 from collinear.dbpn.section import ConfigError
+from collinear.dbpn.state import StateError
 from collinear.training.stopping import Rung, StopTable
 
 # Two training images and a minibatch of 2: an epoch is one update; six in all.
@@ -157,3 +158,30 @@ def test_rungs_beyond_a_trial_of_a_campaign_are_refused(tiny_mapping, tmp_path, 
 def test_a_pretraining_has_no_stop_table(tmp_path):
     with pytest.raises(SystemExit):
         main(["pretrain", "--config", "x", "--out", "y", "--stop", "z"])
+
+
+def test_scores_of_one_value_are_not_judged_as_another(finetune):
+    over, _ = finetune(
+        "mixed", table(None, 1e9), should_stop=iter([False, True]).__next__
+    )
+    assert not over
+    with pytest.raises(StateError, match=r"judges by niqe, but .* scored by rmse"):
+        finetune("mixed", table(None, 1e9, value="niqe"))
+    assert finetune("mixed", table(None, 1e9))[1]["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("stopping", "said"),
+    [
+        ({"rungs": 3}, "stopping.rungs must be a list, but got 3"),
+        ({"rungs": ["a"]}, "stopping.rungs must be numbers"),
+        ({"value": None}, "stopping.value is needed"),
+        ({"scores": "x"}, "stopping.scores must be a number"),
+    ],
+)
+def test_malformed_rungs_are_told(tiny_mapping, tmp_path, stopping, said):
+    given = {"rungs": [2], "scores": 1, "every": 1, "value": "rmse", **stopping}
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps({"settings": tiny_mapping(), "stopping": given}))
+    with pytest.raises(ConfigError, match=said):
+        check_stopping(path)

@@ -101,6 +101,11 @@ def test_a_training_without_it_keeps_its_identity(tiny):
     [
         ({"stpt": {"every": 5, "alpha": 6}}, "alpha 6 with 5 updates"),
         ({"stpt": {"least": 1.0}}, "0 < least <= most"),
+        ({"learning_rate": 1.0}, "pretrain.learning_rate must lie within stpt.least"),
+        (
+            {"stpt": {"warm_up": 1, "warm_up_rate": 0.5}},
+            "pretrain.stpt.warm_up_rate must lie within",
+        ),
         ({"stpt": {"sets": 1}}, "unknown key pretrain.stpt.sets"),
         ({"stpt": {"candidates": "all"}}, "pretrain.stpt.candidates must be one of"),
         ({"decay_at": [0.5]}, "decay_at is not for learning_rate_policy: stpt"),

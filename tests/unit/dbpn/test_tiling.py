@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -101,6 +102,9 @@ def test_memory_that_is_too_small_is_refused_with_the_least():
     network = network_of(*NETWORKS[2])
     with pytest.raises(TilingError, match=r"memory_gb must be at least 0\.0"):
         upscale(network, noise(9, 9), 4, memory_gb=1e-6)
+    for none in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(TilingError, match=r"memory_gb must be above 0, but got"):
+            upscale(network, noise(9, 9), 4, memory_gb=none)
 
 
 MEASURE = """

@@ -158,3 +158,27 @@ def test_predicted_memory_limits_a_part(tiny, tmp_path):
     assert [size for size in (1, 2, 4, 8) if fits(size)] == [1, 2, 4]
     found = tuned({1: 1.0, 2: 1.5, 4: 2.5, 8: 4.5})
     assert choose_accumulation(settings, found, fits)[0] == 4
+
+
+def test_limits_that_say_nothing_are_refused(tiny, tmp_path, folders, scoring):
+    settings = tiny({"data": folders, "finetune": PLAIN}, scoring=scoring)
+    with pytest.raises(ValueError, match="largest"):
+        run_tuning(settings, out=tmp_path / "x", largest=0)
+    limit = {"cost": tmp_path / "cost.json", "memory_mib": float("nan")}
+    with pytest.raises(ConfigError, match="--memory-mib must be above 0, but got nan"):
+        run_tuning(settings, out=tmp_path / "x", **limit)
+    found = tuned({1: 1.0, 2: 1.5})
+    with pytest.raises(ConfigError, match=r"not even one item of finetune.minibatch"):
+        choose_accumulation(settings, found, fits=lambda _: False)
+
+
+def test_a_discriminator_of_one_place_is_tried_with_two(
+    tiny, tmp_path, folders, scoring
+):
+    settings = tiny({"data": folders, "features": {"taps": ["pool1"]}}, scoring=scoring)
+    found = run_tuning(settings, out=tmp_path / "x", largest=4)
+    sizes = json.loads((tmp_path / "x" / "sizes.json").read_text())["measurements"]
+    assert [m["size"] for m in sizes][:2] == [2, 4]
+    assert found["part"] == 2
+    with pytest.raises(ConfigError, match="--start must be at least 2"):
+        run_tuning(settings, out=tmp_path / "y", start=1)

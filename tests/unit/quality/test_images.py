@@ -104,3 +104,10 @@ def test_only_eight_bit_rgb_is_written(tmp_path):
     with pytest.raises(ImageError, match="dtype uint8"):
         write_png(tmp_path / "a.png", PIXELS.astype(float))
     assert not list(tmp_path.iterdir())
+
+
+def test_an_image_beyond_what_is_read_is_named(tmp_path, monkeypatch):
+    Image.new("RGB", (30, 20)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 250)
+    with pytest.raises(ImageError, match=r"large.png: .* at most 500 pixels"):
+        read_image(tmp_path / "large.png")

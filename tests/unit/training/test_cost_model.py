@@ -180,3 +180,21 @@ def test_bad_profiles_are_refused():
     rows, costs = rows_and_costs(6, 0.0, 6)
     with pytest.raises(TuningError, match="must be above 0"):
         fit_cost(rows, [*costs[:5], float("nan")])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"deviation": float("nan")},
+        {"freedom": 0},
+        {"names": ["a"]},
+        {"spread": [[1.0, float("inf")], [0.0, 1.0]]},
+        {"spread": [[1.0]]},
+        {"coefficients": [1.0, "x"]},
+    ],
+)
+def test_a_record_that_gives_no_number_is_refused(change):
+    record = fit_cost(*rows_and_costs(20, 0.01, 1)).as_json()
+    assert CostModel.from_json(record).as_json() == record
+    with pytest.raises((ValueError, TypeError)):
+        CostModel.from_json(record | change)

@@ -207,3 +207,13 @@ def test_predictions_are_tested_on_the_race_itself():
     # In the time of the shortest race the slow one had too few losses for a test.
     late = Variant("late", slow.losses, 3.0)
     assert not continues_well([fast, late], same_time=True)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-10, 1e-4, 1e6, 1e300])
+def test_a_curve_in_another_unit_ends_alike(unit):
+    losses = 1.0 + 4.0 * np.arange(1, 13) ** -1.5
+    found, plain = predict(losses * unit, 60), predict(losses, 60)
+    assert found.form == plain.form
+    assert found.value == pytest.approx(plain.value * unit, rel=1e-9)
+    with pytest.raises(TuningError, match="epoch must be a whole number from 1 on"):
+        predict(losses, 0)

@@ -1,6 +1,7 @@
 """Stop tables, decisions and replays."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from collinear.training.errors import TuningError
 from collinear.training.stop_replay import replay, risk_interval
 from collinear.training.stopping import (
     FinishedCurve,
+    Rung,
     StopPlan,
     StopTable,
     is_audited,
@@ -269,3 +271,40 @@ def test_risk_interval_holds_the_share():
     low, high = risk_interval(2, 20)
     assert low < 0.1 < high
     assert risk_interval(5, 5)[1] == 1.0
+
+
+@pytest.mark.parametrize("margin", ["largest", "quantile", "near"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_rung_that_is_no_number_teaches_nothing(margin, value):
+    """A margin of 0 would be the hardest one."""
+    rows = [(10.0, 8.0 - 0.01 * k) for k in range(25)]
+    plan = StopPlan((50.0,), least=1, margin=margin)
+    tables = [
+        make_table(
+            plan, [FinishedCurve((v,), f) for v, f in found], value="x", incumbent=1.0
+        )
+        for found in (rows, [*rows, (value, 2.0)])
+    ]
+    assert tables[0].rungs == tables[1].rungs
+    assert make_table(
+        plan, [FinishedCurve((value,), 2.0)], value="x", incumbent=1.0
+    ).rungs[0] == Rung(50.0, plan.score_epochs(50.0), None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"run_on": "false"}, "must be true or false, but got 'false'"),
+        ({"lower_is_better": 1}, "must be true or false, but got 1"),
+        ({"rungs": [{"epoch": 1, "score_at": [], "margin": 0, "threshold": 1}]}, "[]"),
+    ],
+)
+def test_types_of_a_table_are_checked(change, said):
+    table = make_table(StopPlan((5.0,), scores=1), [], value="x", incumbent=None)
+    with pytest.raises(TuningError, match=re.escape(said)):
+        StopTable.from_json(table.as_json() | change)
+
+
+def test_rungs_are_numbers():
+    with pytest.raises(TuningError, match=r"stopping.rungs must be numbers"):
+        StopPlan(("a",))
