@@ -16,6 +16,7 @@ from collinear.campaign.prepare import PRODUCTS, trial_need
 from collinear.campaign.schema import ConfigError, load_schema
 from collinear.campaign.start import (
     check_application,
+    check_commands,
     heed_sigterm,
     hold_campaign,
     open_campaign,
@@ -38,6 +39,7 @@ try:
     )
     ROOT = Path("results") / campaign.name
     if workflow.is_main_process:
+        check_commands(campaign)
         check_application(campaign, campaign.application.check)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from collinear.campaign.config import load_campaign
-from collinear.campaign.program import ProgramError
+from collinear.campaign.outcome import ProgramError
 from collinear.campaign.race import decide_race
 
 

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         campaign = read_campaign(given.config)
         root = given.results / campaign.name
         check_frozen(campaign, root)
-    except ConfigError as error:
+    except ValueError as error:  # also a damaged settings.json
         sys.stderr.write(f"{given.config}: {error}\n")
         return 2
     if not (root / "settings.json").exists():
@@ -54,7 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
         lines = [status_line(status), *details(status, root)]
     except KeyboardInterrupt:
         return 0
-    except ConfigError as error:  # a warm start that was added and cannot be read
+    # A warm start that was added and cannot be read; a damaged file of the campaign.
+    except ValueError as error:
         sys.stderr.write(f"{given.config}: {error}\n")
         return 2
     sys.stdout.write("\n".join(lines) + "\n")
@@ -96,7 +97,10 @@ def read_campaign(path: Path) -> Campaign:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0.1 <= value < 1e6:
         raise argparse.ArgumentTypeError(f"must be 0.1 s or more, but got {text}")
     return value

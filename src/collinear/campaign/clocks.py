@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from collinear.campaign.program import read_attempts
+from collinear.campaign.attempts import read_attempts
 
 
 @dataclass(frozen=True)

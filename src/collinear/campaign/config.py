@@ -56,6 +56,8 @@ TRIAL_COLUMNS = (
     "hours",
 )
 """Columns of tables of trials besides their settings and values."""
+FINALS_COLUMNS = ("setting", "runs", "mean", "sd", "to")
+"""Columns of the table of finals besides the settings."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,7 @@ def _check_names(space: SearchSpace, application: Application) -> None:
         ("application.values", application.values),
     ):
         for name in names:
-            if name in TRIAL_COLUMNS:
+            if name in TRIAL_COLUMNS or (key == "space" and name in FINALS_COLUMNS):
                 raise ConfigError(
                     f"{key}: the tables of trials have a column {name!r} of their own; "
                     "use another name"

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,8 +73,10 @@ def publish(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[int]:
+def locked(path: Path, note: str | None = None) -> Iterator[int]:
     """Holds an exclusive lock, waiting for it; yields its file descriptor.
+
+    A `note` is printed to stderr when it has to wait.
 
     The kernel drops the lock when every holder of the descriptor has ended, so a
     killed process leaves no stale lock. A program that is started with the descriptor
@@ -82,10 +85,20 @@ def locked(path: Path) -> Iterator[int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if note is not None:
+                print(note, file=sys.stderr, flush=True)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def unlock(descriptor: int) -> None:
+    """Drops a lock of `locked`, whoever else has its descriptor."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def try_lock(path: Path, owner: str) -> int | str:

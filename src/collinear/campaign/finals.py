@@ -43,7 +43,8 @@ def finals_batch(campaign: Campaign, root: Path, journal: Journal) -> FinalsBatc
     seeds = range(FIRST_SEED, FIRST_SEED + n_seeds)
     batch, note = _fitting(listed, seeds, asked, left)
     if not listed:
-        note = "no setting kept the limits in the search, so there were no finals"
+        kept = "kept the limits" if campaign.goal.limits else "ended with a value"
+        note = f"no setting {kept} in the search, so there were no finals"
     proposals = tuple(Proposal(point, seed, "final") for point, seed in batch)
     return FinalsBatch(proposals, _control(campaign, history, journal, proposals), note)
 

@@ -21,6 +21,7 @@ from collinear.campaign.figures import (
     save,
     style,
 )
+from collinear.campaign.status import describe_number
 from collinear.search import Goal, Result, Status
 from collinear.search.fresh_runs import CONFIDENCE
 
@@ -64,7 +65,8 @@ def in_order(finals: Mapping[str, Any], goal: Goal) -> list[Mapping[str, Any]]:
 
 def _row(campaign: Campaign, finalist: Mapping[str, Any]) -> dict[str, Any]:
     goal = campaign.goal
-    cells: dict[str, Any] = {"setting": finalist["point"], **finalist["params"]}
+    params = {name: describe_number(v) for name, v in finalist["params"].items()}
+    cells: dict[str, Any] = {"setting": finalist["point"], **params}
     cells |= {"runs": finalist["n"], "mean": finalist["mean"], "sd": finalist["sd"]}
     gap = finalist["difference"]
     cells |= {"minus conventional": gap and gap["mean"]}

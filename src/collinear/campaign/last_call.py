@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
+from collinear.campaign.attempts import read_attempts
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.designs import design_of
@@ -26,7 +27,7 @@ from collinear.campaign.digests import search_digest
 from collinear.campaign.files import read_json, write_json
 from collinear.campaign.journal import FINALS, Journal, results_of
 from collinear.campaign.overtime import Overtime
-from collinear.campaign.program import LAST_CALL, read_attempts
+from collinear.campaign.program import LAST_CALL
 from collinear.campaign.sections import LastCallRule
 from collinear.campaign.stopped import METRICS
 from collinear.campaign.trials import (

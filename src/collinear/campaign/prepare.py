@@ -15,7 +15,8 @@ from typing import Any
 
 from collinear.campaign.config import Campaign
 from collinear.campaign.files import publish, read_json
-from collinear.campaign.program import ProgramError, Stage, run_stage
+from collinear.campaign.outcome import ProgramError
+from collinear.campaign.program import Stage, run_stage
 from collinear.campaign.stages import METRICS, Context
 from collinear.campaign.trials import (
     TrialName,

@@ -7,8 +7,6 @@ command is never started again.
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
 import signal
@@ -22,7 +20,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from collinear.campaign.files import locked, read_json, write_json
+from collinear.campaign.attempts import (
+    FAILED_LOG,
+    append_record,
+    keep_log,
+    last_line,
+    read_attempts,
+    read_records,
+)
+from collinear.campaign.files import locked, read_json, unlock, write_json
+from collinear.campaign.outcome import ProgramError, check_outcome, tell_diverged
 from collinear.campaign.overtime import Overtime, overseen
 from collinear.campaign.slurm_step import watched
 from collinear.search import Status
@@ -33,17 +40,13 @@ LAST_CALL = "last_call"  # in a result: the training was ended by it
 STOP = "stop.json"  # beside settings.json: what may stop the training early
 # With less free space, a fault is the disk's and not the trial's.
 ENOUGH_BYTES = 16 * 2**20
-_TAIL, _LINE = 4096, 200  # bytes of a log that are read, characters that are kept
+_NOT_STARTED = 127  # exit code of a program that is not there, as a shell gives it
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
-
-
-class ProgramError(RuntimeError):
-    """The program broke or wrote what it must not; the message names the log."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +104,27 @@ def run_stage(stage: Stage, attempt: int | None = None) -> dict[str, Any]:
         ProgramError: The program ended with a fault, or the disk is full; another
             attempt may follow.
     """
-    with locked(stage.work / "lock") as descriptor:
-        if stage.result.exists():
-            _refusal(stage)
-        if not stage.result.exists():
-            if attempt is not None and attempt > REAL_ATTEMPTS and _had_chances(stage):
-                _record_failure(stage)
-            else:
-                _start(stage, descriptor)
-        return read_json(stage.result)
+    waiting = f"{stage.work}: waiting for a program that is still at work there"
+    with locked(stage.work / "lock", waiting) as descriptor:
+        try:
+            found = _settled(stage, attempt, descriptor)
+        except ProgramError:
+            unlock(descriptor)
+            raise
+        # The program has ended: a child that it left behind holds up no later start.
+        unlock(descriptor)
+        return found
+
+
+def _settled(stage: Stage, attempt: int | None, descriptor: int) -> dict[str, Any]:
+    if stage.result.exists():
+        _refusal(stage)
+    if not stage.result.exists():
+        if attempt is not None and attempt > REAL_ATTEMPTS and _had_chances(stage):
+            _record_failure(stage)
+        else:
+            _start(stage, descriptor)
+    return dict(read_json(stage.result))
 
 
 def expand(command: Sequence[str]) -> list[str]:
@@ -124,48 +139,10 @@ def thread_environment(threads: int) -> dict[str, str]:
     return {**os.environ, **count, "OMP_WAIT_POLICY": "passive"}
 
 
-def check_outcome(path: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
-    """Reads a result file and checks what the contract demands of it.
-
-    Args:
-        path: The file.
-        wanted: Names of the values that it must hold when its status is done.
-
-    Raises:
-        ProgramError: Unknown status, or values that are neither numbers nor null.
-    """
-    try:
-        record = read_json(path)
-    except ValueError as error:
-        raise ProgramError(str(error)) from error
-    allowed = [status.value for status in Status]
-    if not isinstance(record, dict) or record.get("status") not in allowed:
-        raise ProgramError(f"{path}: status must be one of {allowed}")
-    values = record.get("values") or {}
-    if not isinstance(values, dict):
-        raise ProgramError(f"{path}: values must be a mapping, got {values!r}")
-    if record["status"] == Status.DONE and not set(wanted) <= set(values):
-        raise ProgramError(
-            f"{path}: a done trial must record {list(wanted)}, got {list(values)}"
-        )
-    for name, value in values.items():
-        if value is not None and not _is_number(value):
-            raise ProgramError(
-                f"{path}: values.{name} must be a finite number or null, got {value!r}"
-            )
-    rungs = record.get("rungs") or []
-    for rung in rungs if isinstance(rungs, list) else [rungs]:
-        if not _is_rung(rung):
-            raise ProgramError(
-                f"{path}: each of rungs must hold epoch (a number) and value (a finite "
-                f"number or null), got {rung!r}"
-            )
-    return record
-
-
 def _refusal(stage: Stage) -> ProgramError | None:
     """What is wrong with a result; such a file is moved out of the way."""
     try:
+        tell_diverged(stage.result, stage.values)
         check_outcome(stage.result, stage.values)
     except ProgramError as error:
         stage.result.replace(stage.result.with_suffix(".refused.json"))
@@ -173,21 +150,9 @@ def _refusal(stage: Stage) -> ProgramError | None:
     return None
 
 
-def _is_rung(rung: Any) -> bool:
-    if not isinstance(rung, dict) or "value" not in rung:
-        return False
-    value = rung["value"]
-    return _is_number(rung.get("epoch")) and (value is None or _is_number(value))
-
-
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
-
-
 def _had_chances(stage: Stage) -> bool:
     """Whether the program was started often enough, full disks left out."""
-    records = _read_records(stage.work)
+    records = read_records(stage.work)
     spoilt = sum(bool(r.get("disk_full")) for r in records)
     started = sum("exit_code" not in r for r in records)
     ended = sum("exit_code" in r for r in records)
@@ -202,7 +167,8 @@ def _record_failure(stage: Stage) -> None:
     # Snakemake empties the log before each attempt; the clocks kept what it said.
     messages = [a["message"] for a in read_attempts(stage.work) if a.get("message")]
     said = f", last with {messages[-1]!r}" if messages else ""
-    reason = f"the program failed in {REAL_ATTEMPTS} attempts{said}; see {stage.log}"
+    log = stage.work / FAILED_LOG
+    reason = f"the program failed in {REAL_ATTEMPTS} attempts{said}; see {log}"
     write_json(stage.result, {"status": Status.FAILED.value, "reason": reason})
 
 
@@ -225,8 +191,12 @@ def _start(stage: Stage, descriptor: int) -> None:
         arguments += ["--stop", str(stop)]
     arguments += ["--out", str(stage.work), "--seed", str(stage.seed)]
     started = time.time()
-    _append(stage, {"started": started, "host": socket.gethostname()})
-    code, over = _run(arguments, stage, descriptor, started)
+    append_record(stage.work, {"started": started, "host": socket.gethostname()})
+    try:
+        code, over = _run(arguments, stage, descriptor, started)
+    except ProgramError as error:
+        _record_attempt(stage, started, _NOT_STARTED, error)
+        raise
     refusal = _refusal(stage) if stage.result.exists() else None
     _record_attempt(stage, started, code, refusal)
     if over is not None and not stage.result.exists():
@@ -287,61 +257,18 @@ def _forward(process: subprocess.Popen[bytes]) -> Any:
 def _record_attempt(
     stage: Stage, started: float, code: int, refusal: ProgramError | None
 ) -> None:
-    """Clocks stay out of the journal: two equal histories may differ in them."""
     record: dict[str, Any] = {
         "started": started,
         "ended": time.time(),
         "exit_code": code,
         "host": socket.gethostname(),
     }
+    if code not in (0, _NOT_STARTED):
+        record["message"] = last_line(stage.log)
     if refusal is not None:
         record["message"] = str(refusal)
-    if code != 0:
-        record["message"] = last_line(stage.log)
-        if _disk_is_full(stage):
-            record["disk_full"] = True
-    _append(stage, record)
-
-
-def _append(stage: Stage, record: Mapping[str, Any]) -> None:
-    """One line more; a torn line before it (a kill, a full disk) stays by itself."""
-    with open(stage.work / "attempts.jsonl", "ab+") as stream:
-        if stream.tell():
-            stream.seek(-1, os.SEEK_END)
-            if stream.read() != b"\n":
-                stream.write(b"\n")
-        stream.write(json.dumps(record).encode() + b"\n")
-
-
-def last_line(path: Path) -> str | None:
-    """The last line with text of a log, shortened; None without one."""
-    if not path.exists():
-        return None
-    with open(path, "rb") as stream:
-        stream.seek(max(0, path.stat().st_size - _TAIL))
-        text = stream.read().decode("utf-8", errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:_LINE] if lines else None
-
-
-def read_attempts(work: Path) -> list[dict[str, Any]]:
-    """The clocks of all attempts that ended; a torn line is left out."""
-    return [r for r in _read_records(work) if "exit_code" in r]
-
-
-def attempt_failed(attempt: Mapping[str, Any]) -> bool:
-    """Whether an attempt ended with a fault, or with a result that was refused."""
-    return bool(attempt["exit_code"] != 0 or attempt.get("message"))
-
-
-def _read_records(work: Path) -> list[dict[str, Any]]:
-    path = work / "attempts.jsonl"
-    if not path.exists():
-        return []
-    attempts = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            attempts.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return attempts
+    if (code != 0 or refusal is not None) and not _disk_is_full(stage):
+        keep_log(stage.log, stage.work)
+    if code != 0 and _disk_is_full(stage):
+        record["disk_full"] = True
+    append_record(stage.work, record)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from collinear.campaign.config import Campaign
 from collinear.campaign.files import locked, publish, read_json, write_json
-from collinear.campaign.program import STOP, ProgramError
+from collinear.campaign.outcome import ProgramError
+from collinear.campaign.program import STOP
 from collinear.campaign.race_plan import PretrainRace, variant_settings
 from collinear.campaign.trials import program_input
 from collinear.search import Status

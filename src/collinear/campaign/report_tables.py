@@ -10,6 +10,7 @@ import pandas as pd
 
 from collinear.campaign.config import Campaign
 from collinear.campaign.journal import results_of
+from collinear.campaign.status import describe_number
 from collinear.campaign.steps import journal_of
 from collinear.search import Status
 
@@ -39,7 +40,7 @@ def result_table(campaign: Campaign, estimate: Mapping[str, Any]) -> pd.DataFram
 
 
 def _setting_cells(campaign: Campaign, setting: Mapping[str, Any]) -> dict[str, str]:
-    cells = {name: f"{value:g}" for name, value in setting["params"].items()}
+    cells = {name: describe_number(v) for name, v in setting["params"].items()}
     for name in [campaign.goal.objective, *campaign.application.values]:
         value = setting["values"].get(name)
         cells[name] = _cell(value, setting["status"])

@@ -15,6 +15,9 @@ import yaml
 _STRING_FLOAT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
 
 
+_LARGEST = 10**300  # of whole numbers; floats end a little above
+
+
 class ConfigError(ValueError):
     """A configuration that breaks a rule; the message is meant for the user."""
 
@@ -44,6 +47,8 @@ def check_plain(value: Any, where: str = "") -> None:
     elif isinstance(value, list):
         for number, part in enumerate(value):
             check_plain(part, f"{where}.{number}")
+    elif isinstance(value, int) and abs(value) > _LARGEST:
+        raise ConfigError(f"{where}: is too large a number")
     elif isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(
             f"{where}: must be a finite number, but got {value!r}; leave the key out "

@@ -15,7 +15,8 @@ from collinear.campaign.designs import (
 from collinear.campaign.digests import freeze, scoring_digest, training_digest
 from collinear.campaign.files import publish, read_json, write_json, write_text
 from collinear.campaign.last_call import overtime_of
-from collinear.campaign.program import ProgramError, Stage, run_stage
+from collinear.campaign.outcome import ProgramError
+from collinear.campaign.program import Stage, run_stage
 from collinear.campaign.race import (
     RECORD,
     adopt_winner,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import json
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -15,12 +16,14 @@ from typing import Any
 
 from collinear.campaign.config import Campaign, load_campaign
 from collinear.campaign.digests import check_frozen
-from collinear.campaign.files import try_lock
+from collinear.campaign.files import read_json, try_lock
 from collinear.campaign.program import expand, thread_environment
 from collinear.campaign.race_plan import check_part
 from collinear.campaign.schema import ConfigError
+from collinear.campaign.stopped import METRICS
 from collinear.campaign.trials import program_input
 from collinear.campaign.warm_start import read_prior
+from collinear.search import Status
 
 # Descriptors of main locks; they live as long as this process.
 _held: list[int] = []
@@ -38,8 +41,51 @@ def open_campaign(
     root = results / campaign.name
     _check_writable(root)
     check_frozen(campaign, root)
+    check_recorded(campaign, root)
     read_prior(campaign, root)  # a warm start that cannot be read is found here
     return campaign
+
+
+def check_commands(campaign: Campaign) -> None:
+    """Checks that the programs of the commands are there.
+
+    Raises:
+        ConfigError: One is not; the message names the key and the program.
+    """
+    application = campaign.application
+    for key in ("pretrain", "finetune", "score", "pretrain_variant", "illustrate"):
+        command = getattr(application, key)
+        if command and shutil.which(expand(command)[0]) is None:
+            raise ConfigError(
+                f"application.{key}: there is no program {command[0]!r}; correct its "
+                "name, or give a path from the folder in which snakemake is started"
+            )
+
+
+def check_recorded(campaign: Campaign, root: Path) -> None:
+    """Checks that finished trainings hold the values, where none is scored.
+
+    Raises:
+        ConfigError: The configuration wants values that they have not recorded.
+    """
+    application = campaign.application
+    if application.score is not None:
+        return
+    for path in sorted(root.glob(f"trials/*/seed*/work/{METRICS}")):
+        try:
+            record = dict(read_json(path))
+        except (ValueError, TypeError):
+            continue  # torn; its next attempt says so
+        if record.get("status") != Status.DONE:
+            continue
+        missing = sorted(set(application.values) - set(record.get("values") or {}))
+        if missing:
+            raise ConfigError(
+                f"application.values: without a score command trainings record the "
+                f"values, and {path} has none named {', '.join(missing)}; leave them "
+                "out, or start a new campaign under another name"
+            )
+        return
 
 
 def check_application(campaign: Campaign, command: Sequence[str] | None) -> None:

@@ -130,7 +130,13 @@ def busy_seconds(jobs: list[Job]) -> float:
 def describe_setting(campaign: Campaign, result: Result) -> str:
     """The physical values of a trial as ``name=value`` words."""
     params = campaign.space.params(result.point)
-    return " ".join(f"{name}={value:g}" for name, value in params.items())
+    return " ".join(f"{name}={describe_number(v)}" for name, v in params.items())
+
+
+def describe_number(value: float) -> str:
+    """A value of a setting: all its digits, because neighbours may be close."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def describe_values(result: Result) -> str:
@@ -166,7 +172,7 @@ def _describe_finals(status: CampaignStatus) -> list[str]:
         none = [f"finals: none of {len(finals.finalists)} settings holds"]
         return [finals.note] if finals.note else none if finals.finalists else []
     sd = f" (sd {best.sd:.2g})" if best.sd is not None else ""
-    setting = " ".join(f"{name}={value:g}" for name, value in best.params.items())
+    setting = " ".join(f"{n}={describe_number(v)}" for n, v in best.params.items())
     runs = f"{best.n} fresh run" + ("s" if best.n > 1 else "")
     return [f"finals: {objective} {best.mean:.4g}{sd} in {runs} at {setting}"]
 

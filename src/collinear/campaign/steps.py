@@ -122,7 +122,9 @@ def candidates_key(campaign: Campaign, root: Path, step: Step) -> str:
     today = search_digest(campaign)
     if removed(campaign, step.lane) is None:
         return today
-    ended_before = entry is not None and not _ended_as_removed(entry)
+    ended_before = (
+        entry is not None and not _ended_as_removed(entry) and entry["search"] == today
+    )
     return today if ended_before else f"{today} removed"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collinear.campaign.config import Campaign
 from collinear.campaign.estimate import Setting
 from collinear.campaign.finals_result import Finalist, FinalsEstimate
+from collinear.search import Status
 
 
 def search_verdict(
@@ -23,10 +24,13 @@ def search_verdict(
     """
     name = campaign.goal.objective
     if best is None:
-        return "No trial was done within the limits, so there is no estimate."
+        kept = " within the limits" if campaign.goal.limits else ""
+        return f"No trial ended with a value{kept}, so there is no estimate."
     if conventional is None:
         return "The campaign has no conventional setting to compare with."
     if improvement is None:
+        if conventional.status == Status.DONE:
+            return f"The conventional setting recorded no value of {name}."
         return f"The conventional setting ended as {conventional.status}."
     difference = -improvement if campaign.goal.lower_is_better else improvement
     once = "one training each, so the difference includes run-to-run noise"

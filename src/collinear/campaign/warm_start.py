@@ -89,12 +89,19 @@ def read_earlier(path: Path) -> list[dict[str, Any]]:
     Raises:
         ConfigError: There is no campaign or table at `path`.
     """
-    if path.is_dir() and (path / "settings.json").exists():
-        return _read_campaign(path)
-    if path.is_file() and path.suffix == ".tsv":
-        return _read_table(path)
-    if path.is_file() and path.suffix == ".json":
-        return _read_records(path)
+    try:
+        if path.is_dir() and (path / "settings.json").exists():
+            return _read_campaign(path)
+        if path.is_file() and path.suffix == ".tsv":
+            return _read_table(path)
+        if path.is_file() and path.suffix == ".json":
+            return _read_records(path)
+    except ConfigError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"warm_start: {path} cannot be read as the trials of a campaign ({error!r})"
+        ) from error
     raise ConfigError(
         "warm_start: must be the folder of a started campaign, such as results/NAME, "
         "the trials.tsv of its report, or a JSON file of trials, but got "
@@ -112,7 +119,7 @@ def _read_records(path: Path) -> list[dict[str, Any]]:
             }
             for trial in read_json(path)["trials"]
         ]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ConfigError(
             f"warm_start: {path} must hold {{trials: [{{params, status, values}}]}} "
             f"with numbers, but reading it failed: {error!r}"

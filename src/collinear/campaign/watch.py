@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from collinear.campaign.attempts import attempt_failed, read_attempts
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.last_call import last_call_notes, read_last_call, was_called
-from collinear.campaign.program import (
-    REAL_ATTEMPTS,
-    attempt_failed,
-    read_attempts,
-)
 from collinear.campaign.race import race_notes
 from collinear.campaign.status import (
     CampaignStatus,
@@ -34,7 +30,7 @@ class Failure:
     """A trial whose last attempt failed.
 
     Attributes:
-        trial: Folder of the trial, ``{point}/seed{n}``.
+        trial: Folder of the trial, ``{point}/seed{n}``, and whether its scoring failed.
         attempts: Number of attempts that failed.
         message: Last line that the program printed in the last of them, or None.
     """
@@ -47,11 +43,12 @@ class Failure:
 def read_failures(root: Path) -> list[Failure]:
     """The trials whose last attempt failed, the latest first."""
     found = []
-    for work in (root / "trials").glob("*/seed*/work"):
-        attempts = read_attempts(work)
+    for path in (root / "trials").glob("*/seed*/work/**/attempts.jsonl"):
+        work, attempts = path.parent, read_attempts(path.parent)
         if attempts and attempt_failed(attempts[-1]) and not was_called(work):
             failed = sum(map(attempt_failed, attempts))
-            trial = f"{work.parent.parent.name}/{work.parent.name}"
+            point, seed, _, *scoring = path.relative_to(root / "trials").parts[:-1]
+            trial = f"{point}/{seed}" + (" (scoring)" if scoring else "")
             failure = Failure(trial, failed, attempts[-1].get("message"))
             found.append((attempts[-1]["ended"], failure))
     return [failure for _, failure in sorted(found, key=lambda f: (-f[0], f[1].trial))]
@@ -84,7 +81,7 @@ def details(status: CampaignStatus, root: Path) -> list[str]:
     failures = read_failures(root)
     for failure in failures[:_SHOWN]:
         said = failure.message or "it printed nothing"
-        count = f"{failure.attempts} of {REAL_ATTEMPTS} attempts failed"
+        count = f"{failure.attempts} attempt{'s' * (failure.attempts > 1)} failed"
         lines.append(f"{failure.trial}: {count}: {said}")
     if len(failures) > _SHOWN:
         lines.append(f"and {len(failures) - _SHOWN} more")

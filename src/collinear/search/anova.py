@@ -91,6 +91,8 @@ class Anova:
         taken = self.taken(history)
         if k == 0 or taken.all():
             return ()
+        if self.repeat_every == 0:
+            k = min(k, int(np.sum(~taken)))
         asked, seen = len(history.proposals), observe(history, self.space, self.goal)
         if not enough(self.axes, seen):
             return tuple(self._first(taken, asked, k))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from collinear.search.anova import Anova
 from collinear.search.dspline import DEFAULT_ALPHA
-from collinear.search.history import Goal
+from collinear.search.history import Goal, plain_point
 from collinear.search.replay import StrategyError
 from collinear.search.space import Point, SearchSpace
 from collinear.search.start import latin_hypercube
@@ -153,7 +154,7 @@ def _line_options(
             stacklevel=3,
         )
     start = given.pop("start", None)
-    if start == "latin":
+    if isinstance(start, str) and start == "latin":
         if seed < 0:
             raise StrategyError(f"seed must be >= 0, but got {seed!r}")
         given["design"] = latin_hypercube(space.shape, seed)
@@ -180,18 +181,19 @@ def _anova_options(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _start_point(name: str, start: object, space: SearchSpace) -> Point:
-    point: object = None
+    point: Point | None = None
     if isinstance(start, Mapping):
         point = space.locate(start)
-    elif isinstance(start, list | tuple):
-        point = tuple(start)
+    elif isinstance(start, Iterable) and not isinstance(start, str):
+        with contextlib.suppress(ValueError):
+            point = plain_point(start)
     if point is None or point not in space:
         raise StrategyError(
             f"strategy {name!r}: start must be a point of the grid {space.shape}, but "
             f"got {start!r}; give a list of indices from 0, a value of each axis, "
             "or 'latin'"
         )
-    return tuple(int(i) for i in point)  # type: ignore[attr-defined]
+    return point
 
 
 def _check_options(name: str, given: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -94,7 +94,13 @@ def seeds_to_resolve(noise: float, difference: float) -> int:
             "seeds follow from a noise > 0 and a difference > 0, but got "
             f"noise={noise!r} and difference={difference!r}"
         )
-    return max(2, math.ceil(2 * (_TWO_SIDED * noise / difference) ** 2))
+    try:
+        return max(2, math.ceil(2 * (_TWO_SIDED * noise / difference) ** 2))
+    except OverflowError:
+        raise StrategyError(
+            "no number of seeds resolves the difference: got "
+            f"noise={noise!r} and difference={difference!r}"
+        ) from None
 
 
 def finalists(strategy: Strategy, history: History, n: int) -> list[Point]:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 from collinear.search.space import Point
 
@@ -150,7 +150,7 @@ class Proposal:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "point", _plain_point(self.point))
+        object.__setattr__(self, "point", plain_point(self.point))
 
     @property
     def key(self) -> tuple[Point, int]:
@@ -164,19 +164,24 @@ class Result:
     A status may be given as its text, such as ``"done"``.
 
     Raises:
-        ValueError: An index of the point is not a whole number, or there is no such
-            status.
+        ValueError: An index of the point is not a whole number, there is no such
+            status, or a value is no number.
     """
 
     point: Point
     seed: int
     status: Status
-    values: Mapping[str, float | None] = field(default_factory=dict)
+    values: Mapping[str, float | None] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "point", _plain_point(self.point))
+        object.__setattr__(self, "point", plain_point(self.point))
         object.__setattr__(self, "status", _status(self.status))
-        object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
+        values = {name: _plain_value(name, v) for name, v in self.values.items()}
+        object.__setattr__(self, "values", MappingProxyType(values))
+
+    def __reduce__(self) -> tuple[type[Result], tuple[Any, ...]]:
+        # A mapping proxy cannot be pickled or copied.
+        return Result, (self.point, self.seed, self.status, dict(self.values))
 
     @property
     def key(self) -> tuple[Point, int]:
@@ -255,7 +260,7 @@ class History:
         return best
 
 
-def _plain_point(point: Iterable[SupportsIndex]) -> Point:
+def plain_point(point: Iterable[SupportsIndex]) -> Point:
     """The point as a tuple of int: a NumPy integer counts as the index it is."""
     # A history of thousands of trials is read anew in each step; nearly all are plain.
     if type(point) is tuple and all(type(i) is int for i in point):
@@ -267,6 +272,18 @@ def _plain_point(point: Iterable[SupportsIndex]) -> Point:
             f"a point must hold one whole number for each axis, but got {point!r}; "
             "give indices of values, not values"
         ) from error
+
+
+def _plain_value(name: str, value: object) -> float | None:
+    """A number as Python has it: to a float32, 1e100 is infinite."""
+    if value is None or type(value) in (float, int):
+        return value  # type: ignore[return-value]
+    try:
+        if not isinstance(value, str | bytes):
+            return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"value {name!r} must be a number or None, but got {value!r}")
 
 
 def _status(status: str) -> Status:

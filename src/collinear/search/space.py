@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, product
+from numbers import Real
+from typing import Any
 
 Point = tuple[int, ...]
 
@@ -38,6 +40,8 @@ class Axis:
     def __post_init__(self) -> None:
         if not self.values:
             raise SpaceError(f"axis {self.name!r}: at least one value is needed")
+        plain = tuple(_plain_number(value) for value in self.values)
+        object.__setattr__(self, "values", plain)
         for value in self.values:
             _check_number(self.name, value)
         for before, after in pairwise(self.values):
@@ -49,6 +53,13 @@ class Axis:
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+def _plain_number(value: Any) -> Any:
+    """A NumPy number as Python's; anything else as it is."""
+    if type(value).__module__ == "numpy" and isinstance(value, Real):
+        return value.item()  # type: ignore[attr-defined]
+    return value
 
 
 def _check_number(name: str, value: object) -> None:

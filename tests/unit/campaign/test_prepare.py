@@ -7,6 +7,7 @@ import json
 import pytest
 
 from collinear.campaign.cost_figure import draw_costs
+from collinear.campaign.outcome import ProgramError
 from collinear.campaign.prepare import (
     Need,
     observed_costs,
@@ -14,7 +15,6 @@ from collinear.campaign.prepare import (
     prepared_notes,
     trial_need,
 )
-from collinear.campaign.program import ProgramError
 from collinear.campaign.trials import CONVENTIONAL, TrialName
 
 WHOLE = {"seconds": [3600, 1800, 7200], "memory_mib": [2000, 1500, 2500]}

@@ -1,23 +1,24 @@
 """Programs that end well, break, lie or are started again."""
 
 import dataclasses
+import os
+import signal
 import sys
 import time
 
 import pytest
 
 from collinear.campaign import program
+from collinear.campaign.attempts import read_attempts
 from collinear.campaign.files import read_json, write_json
+from collinear.campaign.outcome import ProgramError, check_outcome
 from collinear.campaign.overtime import Overtime, looking
 from collinear.campaign.program import (
     ENOUGH_BYTES,
     LAST_CALL,
     REAL_ATTEMPTS,
-    ProgramError,
     Stage,
-    check_outcome,
     expand,
-    read_attempts,
     run_stage,
     thread_environment,
 )
@@ -142,7 +143,8 @@ def test_fault_of_the_pretraining_is_never_an_outcome(make_stage):
     [
         ('{"status": "fine"}', "status must be one of"),
         ('{"status": "done", "values": {"x": "3"}}', r"values\.x must be a finite"),
-        ('{"status": "done", "values": {"x": NaN}}', r"values\.x must be a finite"),
+        ('{"status": "done", "values": {"x": "1"}}', r"values\.x must be a finite"),
+        (f'{{"status": "done", "values": {{"x": 1{"0" * 400}}}}}', "must be a finite"),
         ('{"status"', "not valid JSON"),
         ("[]", "status must be one of"),
         ('{"status": "done", "values": [1, 2]}', "values must be a mapping"),
@@ -278,3 +280,67 @@ def test_a_look_that_cannot_read_is_repeated():
         while len(seen) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_value_that_is_not_finite_is_a_divergence(make_stage, tmp_path, number):
+    values = f'{{"x": {number}, "other": NaN, "text": "of no concern"}}'
+    stage = make_stage(result=f'{{"status": "done", "loss": NaN, "values": {values}}}')
+    record = run_stage(dataclasses.replace(stage, values=("x",)), 1)
+    assert record["status"] == "diverged"
+    assert record["reason"] == f"x is {float(number.replace('Infinity', 'inf'))}"
+    assert record["values"]["x"] is record["loss"] is None
+    assert (tmp_path / "work/starts").read_text() == "x"
+
+
+def test_values_that_nobody_wants_are_of_no_concern(make_stage):
+    stage = make_stage(result='{"status": "done", "values": {"x": 1, "y": NaN}}')
+    stage.work.mkdir(parents=True)
+    assert run_stage(dataclasses.replace(stage, values=("x",)), 1)["status"] == "done"
+    assert check_outcome(stage.result, ["x"])["values"]["x"] == 1
+
+
+def test_a_program_that_is_not_there_is_an_attempt_with_a_reason(make_stage):
+    stage = dataclasses.replace(make_stage(), command=("no_such_program", "x"))
+    for attempt in range(1, REAL_ATTEMPTS + 1):
+        with pytest.raises(ProgramError, match="cannot start 'no_such_program'"):
+            run_stage(stage, attempt)
+    assert {a["exit_code"] for a in read_attempts(stage.work)} == {127}
+    record = run_stage(stage, REAL_ATTEMPTS + 1)
+    assert record["status"] == "failed"
+    assert "cannot start 'no_such_program'" in record["reason"]
+
+
+def test_what_a_failed_attempt_printed_is_kept(make_stage):
+    """Snakemake empties the log of a job before each attempt."""
+    stage = dataclasses.replace(
+        make_stage(), command=("{python}", "-c", "import sys; sys.exit('out of luck')")
+    )
+    for attempt in range(1, REAL_ATTEMPTS + 1):
+        with pytest.raises(ProgramError):
+            run_stage(stage, attempt)
+        stage.log.write_text("")
+    record = run_stage(stage, REAL_ATTEMPTS + 1)
+    kept = stage.work / "failed.log"
+    assert record["reason"].endswith(f"see {kept}")
+    assert kept.read_text() == "out of luck\n" * REAL_ATTEMPTS
+
+
+def test_a_child_that_a_program_left_holds_up_nothing(make_stage):
+    """It has the lock's descriptor, but the program itself has ended."""
+    code = (
+        "import subprocess, sys\n"
+        "child = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "print(subprocess.Popen(child, close_fds=False).pid)\n"
+        "sys.exit(1)"
+    )
+    stage = dataclasses.replace(make_stage(), command=("{python}", "-c", code))
+    begun = time.monotonic()
+    try:
+        for attempt in range(1, REAL_ATTEMPTS + 1):
+            with pytest.raises(ProgramError, match="exit code 1"):
+                run_stage(stage, attempt)
+        assert time.monotonic() - begun < 50
+    finally:
+        for line in (stage.work / "failed.log").read_text().split():
+            os.kill(int(line), signal.SIGKILL)

@@ -7,7 +7,7 @@ import pytest
 
 from collinear.campaign.digests import check_frozen, freeze, training_digest
 from collinear.campaign.files import read_json, write_json
-from collinear.campaign.program import ProgramError
+from collinear.campaign.outcome import ProgramError
 from collinear.campaign.race import (
     adopt_winner,
     check_record,

@@ -1,4 +1,4 @@
-"""SIGTERM does not stand still a campaign whose main thread holds a lock."""
+"""What is checked before the first job, and the end by SIGTERM."""
 
 import inspect
 import os
@@ -6,7 +6,11 @@ import signal
 import threading
 import time
 
-from collinear.campaign.start import heed_sigterm
+import pytest
+
+from collinear.campaign.files import write_json
+from collinear.campaign.schema import ConfigError
+from collinear.campaign.start import check_commands, check_recorded, heed_sigterm
 
 
 class Scheduler:
@@ -44,3 +48,49 @@ def test_snakemake_has_the_handler_that_is_replaced():
     assert callable(JobScheduler.exit_gracefully)
     installs = inspect.getsource(JobScheduler.__init__)
     assert "signal.signal(signal.SIGTERM, self.exit_gracefully)" in installs
+
+
+@pytest.mark.parametrize("key", ["pretrain", "finetune", "score", "illustrate"])
+def test_a_program_that_is_not_there_is_found_before_the_first_job(
+    make_campaign, settings, key
+):
+    there = {"pretrain": ["{python}", "-m", "x"], "finetune": ["sh", "x"]}
+    application = settings["application"] | there
+    check_commands(make_campaign(application=application))
+    wrong = application | {key: ["no_such_program", "x"]}
+    with pytest.raises(ConfigError, match=rf"{key}: there is no program 'no_such"):
+        check_commands(make_campaign(application=wrong))
+
+
+def test_values_that_finished_trainings_lack_are_refused(
+    make_campaign, settings, tmp_path
+):
+    """Where nothing scores, they would be trained again or never have one."""
+    work = tmp_path / "trials/{}/seed1/work/metrics.json"
+    application = settings["application"]
+    more = make_campaign(application=application | {"values": ["niqe", "rmse", "ma"]})
+    check_recorded(more, tmp_path)
+    for point, record in {
+        "0-0": {"status": "diverged"},
+        "0-1": [],
+        "1-0": {"status": "done", "values": {"niqe": 3.0, "rmse": 9.0}},
+    }.items():
+        write_json(tmp_path / str(work).format(point), record)
+    with pytest.raises(ConfigError, match=r"1-0/seed1/.* has none named ma;"):
+        check_recorded(more, tmp_path)
+    check_recorded(make_campaign(), tmp_path)
+    scored = application | {"values": ["niqe", "rmse", "ma"], "score": ["sh", "x"]}
+    check_recorded(make_campaign(application=scored), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"max_trials": 10**400}, "max_trials: is too large a number"),
+        ({"space": {"a": [1, 10**400], "b": [1]}}, r"space\.a\.1: is too large"),
+        ({"space": {"sd": [1.0, 2.0]}, "conventional": {"sd": 1.0}}, "column 'sd' of"),
+    ],
+)
+def test_settings_that_break_tables_or_floats_are_refused(make_campaign, changes, said):
+    with pytest.raises(ConfigError, match=said):
+        make_campaign(**changes)

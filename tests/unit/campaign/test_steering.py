@@ -24,6 +24,7 @@ from collinear.search import Proposal, Result, Status
 
 SPACE = {"a": [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "b": [10.0, 20.0, 30.0, 40.0, 50.0]}
 ANOVA = {"space": SPACE, "strategy": {"name": "anova"}, "lanes": 1, "max_trials": 30}
+HUGE = json.dumps({"trials": [{"params": {"a": 10**400}}]})
 PLAIN = {"conventional": {"a": 1.0, "b": 10.0}}
 
 
@@ -306,6 +307,10 @@ def test_line_strategies_start_at_the_best_setting_and_report_their_lines(
         (lambda root: _table(root, _row(value="psnr")), "must have a value 'niqe'"),
         (lambda root: _table(root, _row(a="77")), "1 lie off it"),
         (lambda root: _table(root, _row()), "4 or more"),
+        (lambda root: _table(root, _row(), "utf-16"), "mine.tsv cannot be read as"),
+        (lambda root: _folder(root, "{"), "cannot be read as the trials"),
+        (lambda root: _folder(root, "{}"), "cannot be read as the trials"),
+        (lambda root: _json(root, HUGE), "reading it failed"),
     ],
 )
 def test_a_warm_start_that_does_not_fit_is_refused_at_the_start(
@@ -316,10 +321,15 @@ def test_a_warm_start_that_does_not_fit_is_refused_at_the_start(
         open_campaign(json.loads(json.dumps(config)), schema, tmp_path / "results")
 
 
-def _table(root, text):
+def _table(root, text, encoding="utf-8"):
     path = root / "mine.tsv"
-    path.write_text(text)
+    path.write_text(text, encoding=encoding)
     return str(path)
+
+
+def _folder(root, settings):
+    (root / "settings.json").write_text(settings)
+    return str(root)
 
 
 def _json(root, text):

@@ -166,3 +166,17 @@ def test_lane_that_was_over_stays_so_when_it_is_removed(make_campaign, tmp_path)
     assert candidates_key(fewer, tmp_path, Step("lane01", 1)) == key
     assert ask(fewer, tmp_path, "lane01", 1) == []
     assert journal_of(tmp_path).asked(Step("lane01", 1)) == entry
+
+
+def test_a_lane_that_is_removed_with_another_search_is_quiet_after_one_look(
+    make_campaign, tmp_path
+):
+    step = Step("lane01", 1)
+    names = ask(make_campaign(max_trials=4), tmp_path, "lane01", 0)
+    finish(tmp_path, names)
+    tell(make_campaign(max_trials=4), tmp_path, "lane01", 0)
+    assert ask(make_campaign(max_trials=4), tmp_path, "lane01", 1) == []
+    fewer = make_campaign(max_trials=5, lanes=1)
+    key = candidates_key(fewer, tmp_path, step)
+    assert ask(fewer, tmp_path, "lane01", 1) == []
+    assert candidates_key(fewer, tmp_path, step) == key

@@ -6,7 +6,7 @@ import pytest
 
 from collinear.campaign.files import read_json, write_json
 from collinear.campaign.journal import FINALS, Step
-from collinear.campaign.program import ProgramError, check_outcome
+from collinear.campaign.outcome import ProgramError, check_outcome
 from collinear.campaign.schema import ConfigError
 from collinear.campaign.start import check_input
 from collinear.campaign.steps import candidates, journal_of, update

@@ -7,19 +7,19 @@ import pytest
 import yaml
 
 from collinear.campaign.__main__ import main
+from collinear.campaign.attempts import last_line
 from collinear.campaign.config import load_campaign
 from collinear.campaign.digests import freeze
 from collinear.campaign.files import write_json
 from collinear.campaign.journal import Step
-from collinear.campaign.program import last_line
 from collinear.campaign.status import read_status
 from collinear.campaign.steps import journal_of
 from collinear.campaign.watch import Failure, details, read_failures, watch
 from collinear.search import Proposal, Result, Status
 
 
-def attempt(root, trial, started, hours, code=0, message=None):
-    work = root / "trials" / trial / "work"
+def attempt(root, trial, started, hours, code=0, message=None, work="work"):
+    work = root / "trials" / trial / work
     write_json(work / "settings.json", {})
     record = {"started": started, "ended": started + 3600 * hours, "exit_code": code}
     if message is not None:
@@ -52,7 +52,7 @@ def test_hours_and_failures_are_told(campaign, root):
     assert lines == [
         "5 GPU hours of trainings used, at most 7.5 left at this rate",
         "2 trainings begun and not ended",
-        "1-0/seed1: 2 of 3 attempts failed: out of memory",
+        "1-0/seed1: 2 attempts failed: out of memory",
     ]
 
 
@@ -66,7 +66,7 @@ def test_many_failures_are_cut_short(campaign, root):
         attempt(root, f"2-{number}/seed1", 9000.0 + number, 0.1, 1)
     assert read_failures(root)[0] == Failure("2-14/seed1", 1, None)
     lines = details(read_status(campaign, root), root)
-    assert lines[2] == "2-14/seed1: 1 of 3 attempts failed: it printed nothing"
+    assert lines[2] == "2-14/seed1: 1 attempt failed: it printed nothing"
     assert lines[-1] == "and 6 more"
 
 
@@ -89,7 +89,7 @@ def test_command_line(settings, root, tmp_path, capsys):
     (root / "settings.json").unlink()
     freeze(load_campaign(settings), root)
     assert main(["status", str(path), *results]) == 0
-    assert "1-0/seed1: 2 of 3 attempts failed" in capsys.readouterr().out
+    assert "1-0/seed1: 2 attempts failed" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["status", str(path), *results, "--watch", "0"])
 
@@ -145,3 +145,25 @@ def test_status_of_other_settings_than_those_started(settings, root, tmp_path, c
 def test_refused_result_is_a_failed_attempt(root):
     attempt(root, "0-1/seed1", 9e9, 1.0, message="status must be one of")
     assert read_failures(root)[0].message == "status must be one of"
+
+
+def test_a_scoring_that_failed_is_named_too(root):
+    attempt(root, "0-1/seed1", 9000.0, 1.0, 1, "no reference", work="work/score-ab12")
+    assert read_failures(root)[0] == Failure("0-1/seed1 (scoring)", 1, "no reference")
+
+
+def test_a_damaged_journal_is_named(settings, root, tmp_path, capsys):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    (root / "settings.json").unlink()
+    freeze(load_campaign(settings), root)
+    results = ["--results", str(tmp_path)]
+    (root / "history/told/lane00-0.json").write_text("{")
+    assert main(["status", str(path), *results]) == 2
+    assert "lane00-0.json: not valid JSON" in capsys.readouterr().err
+    (root / "settings.json").write_text("")
+    assert main(["status", str(path), *results]) == 2
+    assert "settings.json: not valid JSON" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["status", str(path), "--watch", "abc"])
+    assert "must be 0.1 s or more, but got abc" in capsys.readouterr().err

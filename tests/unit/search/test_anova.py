@@ -358,3 +358,11 @@ def test_missing_and_huge_costs_are_bounded():
     np.testing.assert_allclose(bounded(costs), [1.0, 2.0, 3.0, 5.5, 5.5])
     np.testing.assert_allclose(bounded(np.array([2.0, 2.0, np.nan])), 2.0)
     assert bounded(costs, keep=50.0).max() == 51.5
+
+
+def test_asking_for_far_more_than_there_is_costs_nothing_more():
+    space = SearchSpace.from_values({"a": range(5), "b": range(2), "c": range(2)})
+    strategy = Anova(space, Goal("y"))
+    history, first = History(), strategy.ask(History(), 9)
+    history = history.ask(first).tell(told(first))
+    assert len(strategy.ask(history, 10**9)) == 11

@@ -1,5 +1,6 @@
 """From config to strategy, and its errors."""
 
+import numpy as np
 import pytest
 
 from collinear.search import (
@@ -177,3 +178,16 @@ def test_all_directions_of_many_axes_are_refused(name):
         make_strategy(name, {}, space=space, goal=Goal("y"))
     few = SearchSpace.from_values(dict(list(values.items())[:3]))
     assert make_strategy(name, {}, space=few, goal=Goal("y")).ask(History(), 1)
+
+
+def test_numbers_of_numpy_are_those_of_python():
+    space = SearchSpace.from_values(
+        {"a": np.array([1, 2, 3]), "b": np.float32([0.5, 1.5])}
+    )
+    assert space == SearchSpace.from_values({"a": [1, 2, 3], "b": [0.5, 1.5]})
+    assert {type(v) for axis in space.axes for v in axis.values} == {int, float}
+    for start in ((np.int64(1), np.int64(0)), np.array([1, 0]), [1, 0]):
+        found = make_strategy(
+            "levelled", {"start": start}, space=space, goal=Goal("y"), seed=1
+        )
+        assert found.ask(History(), 1)[0].point == (1, 0)

@@ -1,5 +1,7 @@
 """Who runs in the finals, what they cost, and what their runs say."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -76,6 +78,12 @@ def test_seeds_resolve_the_difference(noise, difference, seeds):
 @pytest.mark.parametrize(("noise", "difference"), [(0.0, 1.0), (1.0, 0.0)])
 def test_seeds_of_no_noise_or_no_difference_are_refused(noise, difference):
     with pytest.raises(StrategyError, match="noise > 0 and a difference > 0"):
+        seeds_to_resolve(noise, difference)
+
+
+@pytest.mark.parametrize(("noise", "difference"), [(math.inf, 1.0), (1e300, 1e-300)])
+def test_a_difference_that_nothing_resolves_is_told(noise, difference):
+    with pytest.raises(StrategyError, match="no number of seeds resolves"):
         seeds_to_resolve(noise, difference)
 
 

@@ -1,5 +1,8 @@
 """A history is its events, one by one or all at once."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -95,3 +98,25 @@ def test_a_cost_as_large_as_no_training_has_is_never_the_incumbent(huge):
     history = History().tell(results)
     assert history.incumbent(Goal("y")) is results[1]
     assert history.incumbent(Goal("y", lower_is_better=False)) is results[1]
+
+
+def test_values_are_numbers_of_python():
+    """To a float32, the largest cost is infinite, and infinity is not above it."""
+    goal = Goal("y")
+    for number in (np.float32("inf"), np.float64("inf"), np.float32("nan"), 10**400):
+        assert goal.cost(Result((0,), 1, "done", {"y": number})) is None
+    found = Result((0,), 1, "done", {"y": np.float32(0.5), "z": None, "n": np.int8(3)})
+    assert dict(found.values) == {"y": 0.5, "z": None, "n": 3.0}
+    assert type(found.values["y"]) is type(found.values["n"]) is float
+    for wrong in ("3.2", [1.0], 1j):
+        with pytest.raises(ValueError, match="value 'y' must be a number or None"):
+            Result((0,), 1, "done", {"y": wrong})
+
+
+def test_histories_are_pickled_copied_and_hashed():
+    history = History.replay(EVENTS)
+    for again in (pickle.loads(pickle.dumps(history)), copy.deepcopy(history)):
+        assert again == history
+        assert hash(again) == hash(history)
+        with pytest.raises(TypeError):
+            again.results[0].values["y"] = 2.0
