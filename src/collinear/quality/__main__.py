@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from collinear.quality.folders import score_folders
+from collinear.quality.folders import CHALLENGE_IMAGES, score_folders
 from collinear.quality.forest import MaModel
 from collinear.quality.images import ImageError
 from collinear.quality.ma_model import SOURCE, ModelError, load_model
@@ -155,6 +155,10 @@ def _as_table(score: SetScore, model: MaModel | None) -> str:
     lines.append("-" * len(lines[0]))
     total = _cells([score.values[column] for column in columns])
     lines.append(f"{'all images':<{width}}" + total)
+    if len(score.images) != CHALLENGE_IMAGES:
+        lines.append(
+            f"The means of the PIRM challenge are over {CHALLENGE_IMAGES} images."
+        )
     if model is None:
         lines.append(f"No Ma model, so no perceptual index: give model.mat of {SOURCE}")
         lines.append("with --ma-model (docs/perceptual_index.md).")

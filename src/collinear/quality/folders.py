@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collinear.quality.forest import MaModel
-from collinear.quality.images import decode_image, read_bytes
+from collinear.quality.images import decode_image, not_applied, read_bytes
 from collinear.quality.measure import Record, ScoreError, scored_luma, sr_luma
 from collinear.quality.pool import work_through
 from collinear.quality.records import RecordCache
 from collinear.quality.score import SetScore, check_names, combine, measure_planes
 
+CHALLENGE_IMAGES = 100
+"""Images of the validation and of the test set of PIRM 2018."""
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -86,7 +88,19 @@ def score_folders(
         jobs,
         lambda done: progress(done, len(pairs)),
     )
-    return combine([pair.name for pair in pairs], records, model=model)
+    score = combine([pair.name for pair in pairs], records, model=model)
+    return replace(score, warnings=(*score.warnings, *_warnings(pairs)))
+
+
+def _warnings(pairs: Sequence[FilePair]) -> list[str]:
+    """Return what makes files other than they look."""
+    found = []
+    for path in (file for pair in pairs for file in (pair.sr, pair.gt)):
+        found += [
+            f"{path}: {what} was not applied; the pixels were scored as stored"
+            for what in not_applied(read_bytes(path), path)
+        ]
+    return found
 
 
 def _images(folder: Path) -> dict[str, Path]:

@@ -22,6 +22,8 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _PNG_END = b"IEND\xaeB`\x82"
 _PNG_BIT_DEPTH_AT = 24
+_ORIENTATION = 0x0112  # EXIF tag; 1 is upright
+_SRGB_GAMMA = 0.45455  # what PNG files of sRGB images say
 _MODES = {
     "1": "black and white",
     "L": "grayscale",
@@ -92,6 +94,27 @@ def decode_image(content: bytes, path: Path) -> RgbImage:
     with _opened(content, path) as image:
         image.load()
         return np.array(image)
+
+
+def not_applied(content: bytes, path: Path) -> list[str]:
+    """Return what a file says of itself that is not applied, as in MATLAB's `imread`.
+
+    Args:
+        content: The file's bytes.
+        path: Its name, for the expected format and for messages.
+
+    Raises:
+        ImageError: As in `read_image`.
+    """
+    with _opened(content, path) as image:
+        found = []
+        turned = image.getexif().get(_ORIENTATION, 1)
+        if turned != 1:
+            found.append(f"its EXIF orientation {turned}")
+        gamma = image.info.get("gamma")
+        if gamma is not None and abs(gamma - _SRGB_GAMMA) > 0.001:
+            found.append(f"its gamma {gamma:g}")
+        return found
 
 
 @contextmanager

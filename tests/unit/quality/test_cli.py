@@ -16,6 +16,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from collinear.quality.__main__ import main
 from collinear.quality.images import write_png
@@ -135,6 +136,33 @@ def test_flat_windows_are_warned_about(folders, capsys):
     assert code == 0
     assert err.startswith("warning: b: ")
     assert "of the 7 x 7 windows are constant" in err
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"exif": {0x0112: 6}}, "EXIF orientation 6"),
+        ({"gamma": 1.0}, "gamma 1"),
+        ({"exif": {0x0112: 1}}, None),
+        ({"gamma": 0.45455}, None),
+    ],
+)
+def test_what_is_not_applied_is_warned_about(folders, capsys, more, said):
+    sr, _ = folders
+    image, info, keep = Image.open(sr / "b.png"), PngInfo(), {}
+    before = run(capsys, *folders, "--csv", "--jobs", 1)[1]
+    if "exif" in more:
+        keep["exif"] = Image.Exif()
+        keep["exif"].update(more["exif"])
+    else:
+        info.add(b"gAMA", round(more["gamma"] * 1e5).to_bytes(4, "big"))
+    image.copy().save(sr / "b.png", pnginfo=info, **keep)
+    code, scores, err = run(capsys, *folders, "--csv", "--jobs", 1)
+    assert (code, scores) == (0, before)
+    if said is None:
+        assert err == ""
+    else:
+        assert err.startswith(f"warning: {sr / 'b.png'}: its {said} was not applied")
 
 
 def with_mode(mode):
