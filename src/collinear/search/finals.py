@@ -63,6 +63,11 @@ def finals_shape(
     Returns:
         Number of settings and of seeds; (0, 0) when the share holds no two trials.
     """
+    if settings < 1 or seeds < 1:
+        raise StrategyError(
+            "finals need settings >= 1 and seeds >= 1, but got "
+            f"settings={settings!r} and seeds={seeds!r}"
+        )
     kept = reserved(budget, share)
     if kept < 2:
         return 0, 0
@@ -121,6 +126,8 @@ def finalists(strategy: Strategy, history: History, n: int) -> list[Point]:
     Returns:
         At most n points; none when no setting kept the limits.
     """
+    if n < 0:
+        raise StrategyError(f"finalists need n >= 0, but got n={n!r}")
     found = search_only(history)
     ranked = _ranked_by_model(strategy, found) if isinstance(strategy, Anova) else []
     lists = []
@@ -185,6 +192,11 @@ def race(
         The list is that of the search alone; settings drop out by all results. Empty
         when the search has nothing to recommend.
     """
+    if not isinstance(strategy, Anova):
+        raise StrategyError(
+            "race needs the model of 'anova', but got a "
+            f"{type(strategy).__name__}; use finalists"
+        )
     # The list follows the model: what single runs are worth, the finals measure.
     found = strategy.recommend(search_only(history), roughness=0.0)
     listed = [r.point for r in found[:n_settings]]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, SupportsIndex
 
@@ -41,7 +42,7 @@ class Limit:
             ascending order. Feasible means within `maximum`.
 
     Raises:
-        ValueError: A limit is NaN, or they do not ascend.
+        ValueError: A limit is no number or NaN, or they do not ascend.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Limit:
     tighter: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if any(math.isnan(m) for m in self.maxima):
+        if any(not isinstance(m, Real) or math.isnan(m) for m in self.maxima):
             raise ValueError(
                 f"limits on {self.name!r} must be numbers, but got {list(self.maxima)}"
             )
@@ -76,7 +77,7 @@ class Goal:
         lower_is_better: False turns the objective around (it is then maximised).
 
     Raises:
-        ValueError: More than one value has several limits.
+        ValueError: Limits are no tuple of `Limit`, or more than one value has several.
     """
 
     objective: str
@@ -84,6 +85,14 @@ class Goal:
     lower_is_better: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.limits, tuple | list) or not all(
+            isinstance(limit, Limit) for limit in self.limits
+        ):
+            raise ValueError(
+                f"limits must be a tuple of Limit, but got {self.limits!r}; a single "
+                "one is written (Limit(...),)"
+            )
+        object.__setattr__(self, "limits", tuple(self.limits))
         several = [limit.name for limit in self.limits if limit.tighter]
         if len(several) > 1:
             raise ValueError(

@@ -169,8 +169,8 @@ def fit_cost(
             of the sum.
 
     Raises:
-        TuningError: Fewer measurements than counts and one, or a cost that is not
-            above 0.
+        TuningError: Fewer measurements than counts and one, a cost that is not above 0,
+            or a count that is not finite or below 0.
     """
     names = tuple(name for name in rows[0] if name != host) if rows else ()
     if len(rows) <= len(names):
@@ -182,6 +182,8 @@ def fit_cost(
     y = np.array(costs, float)
     if not (np.isfinite(y).all() and (y > 0).all()):
         raise TuningError(f"measured costs must be above 0, but got {list(costs)}")
+    if not (np.isfinite(x).all() and (x >= 0).all()):
+        raise TuningError("counts must be finite and 0 or more, but one is not")
     if not host:
         return _fit(names, x, y)
     return _fit_with_host(names, x, y, host, np.array([row[host] for row in rows]))

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from collinear.training.errors import check_count, check_positive
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -26,6 +28,9 @@ class Measurement:
         usages: Its single values, one a second.
         memory: Largest memory of the device in bytes; None where it is not counted.
         reason: Why `seconds` is missing, or what was noticed.
+
+    Raises:
+        TuningError: The size is no whole number from 1 on, or `seconds` is not above 0.
     """
 
     size: int
@@ -39,6 +44,11 @@ class Measurement:
     usages: tuple[float, ...] = ()
     memory: int | None = None
     reason: str | None = None
+
+    def __post_init__(self) -> None:
+        check_count("the size of a measurement", self.size)
+        if self.seconds is not None:
+            check_positive("the seconds of a measurement", self.seconds)
 
     @property
     def per_item(self) -> float | None:

@@ -75,8 +75,11 @@ def replay(
 
     Raises:
         TuningError: The curves are shorter than the plan, no feasible curve is finite,
-            or the batches are not the trials.
+            the batches are not the trials, or another argument is out of its range.
     """
+    check_count("last", last)
+    if not 0.0 <= audit <= 1.0:
+        raise TuningError(f"audit must be a share in [0, 1], but got {audit!r}")
     n, epochs = curves.shape
     plan.check_length(epochs, "a curve")
     finals = np.median(curves[:, -last:], axis=1)
@@ -151,10 +154,18 @@ def risk_interval(lost: int, audited: int, level: float = 0.95) -> tuple[float, 
     Returns:
         The exact binomial interval (C. Clopper, E. Pearson, Biometrika 26, 1934).
 
+    Raises:
+        TuningError: Not 0 <= lost <= audited.
+
     >>> low, high = risk_interval(0, 10)
     >>> low, round(high, 3)
     (0.0, 0.308)
     """
+    if not 0 <= lost <= audited:
+        raise TuningError(
+            "lost must be of the audited trials, but got "
+            f"lost={lost!r} of audited={audited!r}"
+        )
     away = (1 - level) / 2
     low = betaincinv(lost, audited - lost + 1, away) if lost else 0.0
     sure = lost == audited

@@ -101,6 +101,8 @@ class StptPlan:
         check_count("iterations", self.iterations)
         check_count("alpha", self.alpha)
         check_positive("warm_up_rate", self.warm_up_rate)
+        if self.warm_up < 0:
+            raise TuningError(f"warm_up must be 0 or more, but got {self.warm_up!r}")
         if self.alpha > self.iterations:
             raise TuningError(
                 "alpha, the updates of a candidate, must not be longer than an epoch, "

@@ -23,6 +23,7 @@ from collinear.search import (
     fresh_runs,
     make_strategy,
     paired_difference,
+    race,
     search_only,
     seeds_to_resolve,
 )
@@ -307,3 +308,15 @@ def test_chances_without_noise_and_without_repeats():
     assert chances_of_best([runs(1.0), runs(2.0)]) is None  # one run each tells nothing
     assert chances_of_best([runs(1.0, 2.0)]) == [1.0]
     assert chances_of_best([runs(1.0, 2.0, rmse=99.0)]) is None
+
+
+def test_arguments_of_finals_are_checked():
+    space = SearchSpace.from_values({"a": [1, 2, 3]})
+    lines = make_strategy("levelled", space=space, goal=Goal("y"), seed=1)
+    for wrong, said in (
+        (lambda: finals_shape(100, 0.5, 3, 0), "seeds >= 1"),
+        (lambda: finalists(lines, History(), -1), "n >= 0"),
+        (lambda: race(lines, History(), 3), "race needs the model of 'anova'"),
+    ):
+        with pytest.raises(StrategyError, match=said):
+            wrong()

@@ -11,6 +11,7 @@ from collinear.search import (
     Asked,
     Goal,
     History,
+    Limit,
     Proposal,
     Result,
     SearchSpace,
@@ -120,3 +121,18 @@ def test_histories_are_pickled_copied_and_hashed():
         assert hash(again) == hash(history)
         with pytest.raises(TypeError):
             again.results[0].values["y"] = 2.0
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda: Limit("x", "5"), lambda: Limit("x", 5.0, (None,))]
+)
+def test_a_limit_is_a_number(wrong):
+    with pytest.raises(ValueError, match="limits on 'x' must be numbers"):
+        wrong()
+
+
+@pytest.mark.parametrize("limits", [Limit("x", 1.0), (5.0,), "x"])
+def test_limits_are_a_tuple_of_limits(limits):
+    assert Goal("y", [Limit("x", 1.0)]) == Goal("y", (Limit("x", 1.0),))
+    with pytest.raises(ValueError, match="limits must be a tuple of Limit"):
+        Goal("y", limits)

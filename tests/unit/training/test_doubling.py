@@ -157,3 +157,9 @@ def test_the_error_of_a_median_is_that_of_repeated_draws():
     errors = [median_and_error(row)[1] for row in samples]
     assert np.mean(errors) == pytest.approx(spread, rel=0.15)
     assert median_and_error([2.0]) == (2.0, None)
+
+
+@pytest.mark.parametrize(("size", "seconds"), [(0, 1.0), (2, 0.0), (2, -1.0)])
+def test_a_measurement_of_nothing_is_refused(size, seconds):
+    with pytest.raises(TuningError, match="of a measurement"):
+        Measurement(size, seconds)

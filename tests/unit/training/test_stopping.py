@@ -308,3 +308,15 @@ def test_types_of_a_table_are_checked(change, said):
 def test_rungs_are_numbers():
     with pytest.raises(TuningError, match=r"stopping.rungs must be numbers"):
         StopPlan(("a",))
+
+
+@pytest.mark.parametrize("wrong", [{"last": 0}, {"audit": 2.0}, {"audit": np.nan}])
+def test_a_replay_refuses_what_it_cannot_mean(wrong):
+    with pytest.raises(TuningError, match=next(iter(wrong))):
+        replay(curves(), StopPlan((10.0,)), batch=5, **wrong)
+
+
+@pytest.mark.parametrize(("lost", "audited"), [(3, 2), (-1, 2)])
+def test_no_more_is_lost_than_was_audited(lost, audited):
+    with pytest.raises(TuningError, match="lost must be of the audited"):
+        risk_interval(lost, audited)
