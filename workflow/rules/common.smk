@@ -17,6 +17,7 @@ from collinear.campaign.schema import ConfigError, load_schema
 from collinear.campaign.start import (
     check_application,
     check_commands,
+    check_recorded,
     heed_sigterm,
     hold_campaign,
     open_campaign,
@@ -40,6 +41,7 @@ try:
     ROOT = Path("results") / campaign.name
     if workflow.is_main_process:
         check_commands(campaign)
+        check_recorded(campaign, ROOT)
         check_application(campaign, campaign.application.check)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None

@@ -41,7 +41,6 @@ def open_campaign(
     root = results / campaign.name
     _check_writable(root)
     check_frozen(campaign, root)
-    check_recorded(campaign, root)
     read_prior(campaign, root)  # a warm start that cannot be read is found here
     return campaign
 
