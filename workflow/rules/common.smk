@@ -40,7 +40,6 @@ try:
     )
     ROOT = Path("results") / campaign.name
     if workflow.is_main_process:
-        check_commands(campaign)
         check_recorded(campaign, ROOT)
         check_application(campaign, campaign.application.check)
 except ConfigError as error:
@@ -90,6 +89,9 @@ def begin():
     workflow.scheduler.job_rate_limiter = None
     try:
         hold_campaign(ROOT)
+        # A program of the nodes of a cluster need not be on this one.
+        if not workflow.non_local_exec:
+            check_commands(campaign)
         if not (ROOT / "settings.json").exists():
             check_application(campaign, campaign.application.check_data)
     except ConfigError as error:

@@ -258,7 +258,7 @@ def _check_names(space: SearchSpace, application: Application) -> None:
         ("application.values", application.values),
     ):
         for name in names:
-            if name in TRIAL_COLUMNS or (key == "space" and name in FINALS_COLUMNS):
+            if name in TRIAL_COLUMNS:
                 raise ConfigError(
                     f"{key}: the tables of trials have a column {name!r} of their own; "
                     "use another name"
@@ -266,6 +266,12 @@ def _check_names(space: SearchSpace, application: Application) -> None:
 
 
 def _check_finals(campaign: Campaign) -> None:
+    for name in campaign.space.names if campaign.finals is not None else ():
+        if name in FINALS_COLUMNS:
+            raise ConfigError(
+                f"space: the table of finals has a column {name!r} of its own; use "
+                "another name, or write finals: false"
+            )
     if campaign.finals is not None and campaign.finals_shape == (0, 0):
         share = campaign.finals.share
         raise ConfigError(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_log = logging.getLogger(__name__)
 
 
 def canonical(value: Any) -> str:
@@ -76,7 +78,7 @@ def publish(source: Path, target: Path) -> None:
 def locked(path: Path, note: str | None = None) -> Iterator[int]:
     """Holds an exclusive lock, waiting for it; yields its file descriptor.
 
-    A `note` is printed to stderr when it has to wait.
+    A `note` is logged when it has to wait.
 
     The kernel drops the lock when every holder of the descriptor has ended, so a
     killed process leaves no stale lock. A program that is started with the descriptor
@@ -89,7 +91,7 @@ def locked(path: Path, note: str | None = None) -> Iterator[int]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if note is not None:
-                print(note, file=sys.stderr, flush=True)
+                _log.warning(note)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
     finally:

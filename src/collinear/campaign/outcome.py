@@ -39,7 +39,7 @@ def check_outcome(path: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
         raise ProgramError(
             f"{path}: a done trial must record {list(wanted)}, got {list(values)}"
         )
-    for name in wanted or values:  # others are dropped
+    for name in wanted:  # others are dropped
         value = values.get(name)
         if value is not None and not _is_number(value):
             raise ProgramError(
@@ -62,13 +62,15 @@ def tell_diverged(path: Path, wanted: Sequence[str] = ()) -> None:
     except ValueError:
         return
     values = record.get("values") if isinstance(record, dict) else None
-    if not isinstance(values, dict) or record.get("status") != Status.DONE:
+    if not isinstance(values, dict):
         return
-    for name in wanted or values:
+    for name in wanted:
         value = values.get(name)
         if isinstance(value, float) and not math.isfinite(value):
-            told = {"status": Status.DIVERGED.value, "reason": f"{name} is {value}"}
-            write_json(path, _finite(record | told))
+            if record.get("status") == Status.DONE:
+                record["status"] = Status.DIVERGED.value
+                record["reason"] = f"{name} is {value}"
+            write_json(path, _finite(record))
             return
 
 

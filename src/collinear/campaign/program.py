@@ -106,12 +106,9 @@ def run_stage(stage: Stage, attempt: int | None = None) -> dict[str, Any]:
     """
     waiting = f"{stage.work}: waiting for a program that is still at work there"
     with locked(stage.work / "lock", waiting) as descriptor:
-        try:
-            found = _settled(stage, attempt, descriptor)
-        except ProgramError:
-            unlock(descriptor)
-            raise
-        # The program has ended: a child that it left behind holds up no later start.
+        found = _settled(stage, attempt, descriptor)
+        # Nothing is left to train, so a child that the program left behind holds up no
+        # later start. After a fault it does: it may be the training itself.
         unlock(descriptor)
         return found
 
@@ -168,6 +165,7 @@ def _record_failure(stage: Stage) -> None:
     messages = [a["message"] for a in read_attempts(stage.work) if a.get("message")]
     said = f", last with {messages[-1]!r}" if messages else ""
     log = stage.work / FAILED_LOG
+    log = log if log.exists() else stage.log
     reason = f"the program failed in {REAL_ATTEMPTS} attempts{said}; see {log}"
     write_json(stage.result, {"status": Status.FAILED.value, "reason": reason})
 
@@ -263,10 +261,10 @@ def _record_attempt(
         "exit_code": code,
         "host": socket.gethostname(),
     }
-    if code not in (0, _NOT_STARTED):
-        record["message"] = last_line(stage.log)
     if refusal is not None:
         record["message"] = str(refusal)
+    elif code != 0:
+        record["message"] = last_line(stage.log)
     if (code != 0 or refusal is not None) and not _disk_is_full(stage):
         keep_log(stage.log, stage.work)
     if code != 0 and _disk_is_full(stage):

@@ -62,7 +62,9 @@ def check_commands(campaign: Campaign) -> None:
 
 
 def check_recorded(campaign: Campaign, root: Path) -> None:
-    """Checks that finished trainings hold the values, where none is scored.
+    """Checks that a finished training holds the values, where none is scored.
+
+    One is enough: all were started with the same names.
 
     Raises:
         ConfigError: The configuration wants values that they have not recorded.
@@ -77,7 +79,10 @@ def check_recorded(campaign: Campaign, root: Path) -> None:
             continue  # torn; its next attempt says so
         if record.get("status") != Status.DONE:
             continue
-        missing = sorted(set(application.values) - set(record.get("values") or {}))
+        values = record.get("values")
+        if not isinstance(values, dict):
+            continue
+        missing = sorted(set(application.values) - set(values))
         if missing:
             raise ConfigError(
                 f"application.values: without a score command trainings record the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -11,6 +11,7 @@ from typing import TextIO
 from collinear.campaign.attempts import attempt_failed, read_attempts
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
+from collinear.campaign.digests import scoring_digest
 from collinear.campaign.last_call import last_call_notes, read_last_call, was_called
 from collinear.campaign.race import race_notes
 from collinear.campaign.status import (
@@ -20,6 +21,7 @@ from collinear.campaign.status import (
     status_line,
 )
 from collinear.campaign.stopped import METRICS, stopping_notes
+from collinear.campaign.trials import TrialFiles
 
 _SHOWN = 10  # failures; a broken program would fill the screen
 _CLEAR = "\x1b[2J\x1b[H"
@@ -40,18 +42,30 @@ class Failure:
     message: str | None
 
 
-def read_failures(root: Path) -> list[Failure]:
-    """The trials whose last attempt failed, the latest first."""
+def read_failures(root: Path, scoring: str = "") -> list[Failure]:
+    """The trials whose last attempt failed, the latest first.
+
+    Args:
+        root: Folder of the campaign.
+        scoring: Digest of the scoring of today; failures of an older one are over.
+    """
     found = []
-    for path in (root / "trials").glob("*/seed*/work/**/attempts.jsonl"):
+    for path in _attempts(root / "trials", scoring):
         work, attempts = path.parent, read_attempts(path.parent)
         if attempts and attempt_failed(attempts[-1]) and not was_called(work):
             failed = sum(map(attempt_failed, attempts))
-            point, seed, _, *scoring = path.relative_to(root / "trials").parts[:-1]
-            trial = f"{point}/{seed}" + (" (scoring)" if scoring else "")
+            point, seed, _, *inner = path.relative_to(root / "trials").parts[:-1]
+            trial = f"{point}/{seed}" + (" (scoring)" if inner else "")
             failure = Failure(trial, failed, attempts[-1].get("message"))
             found.append((attempts[-1]["ended"], failure))
     return [failure for _, failure in sorted(found, key=lambda f: (-f[0], f[1].trial))]
+
+
+def _attempts(trials: Path, scoring: str) -> Iterator[Path]:
+    yield from trials.glob("*/seed*/work/attempts.jsonl")
+    if scoring:
+        folder = TrialFiles(Path()).score_work(scoring).name
+        yield from trials.glob(f"*/seed*/work/{folder}/attempts.jsonl")
 
 
 def details(status: CampaignStatus, root: Path) -> list[str]:
@@ -78,7 +92,7 @@ def details(status: CampaignStatus, root: Path) -> list[str]:
     if limits and open_ones:
         longest = describe_time(max(limits.values()))
         lines.append(f"last call: each may use {longest} since the first lane was over")
-    failures = read_failures(root)
+    failures = read_failures(root, scoring_digest(status.campaign))
     for failure in failures[:_SHOWN]:
         said = failure.message or "it printed nothing"
         count = f"{failure.attempts} attempt{'s' * (failure.attempts > 1)} failed"

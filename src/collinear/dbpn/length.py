@@ -173,7 +173,7 @@ def run_length(
     images = load_pairs(files.evaluation, settings.scale)
     marks = _Marks(settings, images, out / _TABLE, every)
     if (out / _STATE).exists():
-        marks.rows = _kept_rows(out / _STATE, identity)
+        marks.rows = _kept_rows(out, identity)
     with Progress("finetune-length", total, trainer.step) as progress:
 
         def watch(current: Trainer) -> None:
@@ -189,14 +189,19 @@ def run_length(
     return True
 
 
-def _kept_rows(path: Path, identity: Mapping[str, Any]) -> list[Row]:
-    content = load_state(path, identity)
-    if _ROWS not in content:
+def _kept_rows(out: Path, identity: Mapping[str, Any]) -> list[Row]:
+    content = load_state(out / _STATE, identity)
+    if _ROWS in content:
+        return [dict(row) for row in content[_ROWS]]
+    if not (out / _TABLE).exists():
         raise StateError(
-            f"{path}: is the state of a plain fine-tune, without marks; use another "
-            "--out, or remove it"
+            f"{out / _STATE}: is the state of a plain fine-tune, without marks; use "
+            "another --out, or remove it"
         )
-    return [dict(row) for row in content[_ROWS]]
+    # States of before have their marks in the table.
+    lines = [line.split("\t") for line in (out / _TABLE).read_text().splitlines()]
+    rows = [dict(zip(lines[0], map(float, line), strict=True)) for line in lines[1:]]
+    return [row for row in rows if row["iteration"] <= content["step"]]
 
 
 class _Marks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -143,13 +144,14 @@ def read_length(section: Section) -> tuple[float | None, int | None]:
 
 def _read_pretrain(section: Section) -> StageSettings:
     epochs, iterations = read_length(section)
+    rate = section.number("learning_rate", 1e-4, above=0)
     stage = StageSettings(
-        stpt=_read_stpt(section),
+        stpt=_read_stpt(section, rate),
         epochs=epochs,
         iterations=iterations,
         minibatch=section.integer("minibatch", 8),
         patch=section.integer("patch", 40),
-        learning_rate=section.number("learning_rate", 1e-4, above=0),
+        learning_rate=rate,
         w_mse=section.number("w_mse", 1.0, above=0),
         decay_at=section.numbers("decay_at", (0.5,)),
         decay_factor=section.number("decay_factor", 0.1, above=0),
@@ -169,7 +171,7 @@ def _check_bounded(name: str, rate: float, stpt: StptSettings) -> None:
         )
 
 
-def _read_stpt(stage: Section) -> StptSettings | None:
+def _read_stpt(stage: Section, rate: float) -> StptSettings | None:
     policy = stage.choice("learning_rate_policy", POLICIES, POLICIES[0])
     given, section = stage.has("stpt"), stage.section("stpt")
     if policy != "stpt":
@@ -201,9 +203,7 @@ def _read_stpt(stage: Section) -> StptSettings | None:
         plan_of(found, found.every)
     except TuningError as error:
         raise ConfigError(f"{section.path}: {error}") from error
-    _check_bounded(
-        stage.name("learning_rate"), stage.number("learning_rate", 1e-4), found
-    )
+    _check_bounded(stage.name("learning_rate"), rate, found)
     if found.warm_up:
         _check_bounded(section.name("warm_up_rate"), found.warm_up_rate, found)
     return found
@@ -355,5 +355,5 @@ def least_part(settings: Settings, stage: StageSettings) -> int:
     The discriminator normalises over patches and places, which needs two values.
     """
     size = stage.patch * settings.scale
-    places = (size // _DENSE_HEAD_STRIDE) ** 2
+    places = math.ceil(size / _DENSE_HEAD_STRIDE) ** 2
     return 2 if stage.w_adversarial > 0 and places == 1 else 1

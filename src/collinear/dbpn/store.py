@@ -134,7 +134,8 @@ def _is_whole(folder: Path) -> bool:
             size = sum(math.prod(row[at]) for row in record)
             if _load(folder / f"{kind}.npy", mapped=True).shape != (size,):
                 return False
-    except (OSError, ValueError, TypeError, IndexError):
+    # Any other error, such as of memory, says nothing of the files.
+    except (FileNotFoundError, EOFError, ValueError, TypeError, IndexError):
         return False
     return True
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,13 +109,26 @@ def not_applied(content: bytes, path: Path) -> list[str]:
     """
     with _opened(content, path) as image:
         found = []
-        turned = image.getexif().get(_ORIENTATION, 1)
+        turned = _orientation(image)
         if turned != 1:
             found.append(f"its EXIF orientation {turned}")
         gamma = image.info.get("gamma")
         if gamma is not None and abs(gamma - _SRGB_GAMMA) > 0.001:
             found.append(f"its gamma {gamma:g}")
         return found
+
+
+def _orientation(image: Image.Image) -> Any:
+    # From the header: `getexif` decodes the whole of a PNG.
+    content = image.info.get("exif")
+    if not content:
+        return 1
+    try:
+        exif = Image.Exif()
+        exif.load(content)
+        return exif.get(_ORIENTATION, 1)
+    except Exception:  # Pillow raises what it meets; damaged EXIF says nothing
+        return 1
 
 
 @contextmanager

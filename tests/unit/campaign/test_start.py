@@ -73,6 +73,7 @@ def test_values_that_finished_trainings_lack_are_refused(
     for point, record in {
         "0-0": {"status": "diverged"},
         "0-1": [],
+        "0-2": {"status": "done", "values": 5},
         "1-0": {"status": "done", "values": {"niqe": 3.0, "rmse": 9.0}},
     }.items():
         write_json(tmp_path / str(work).format(point), record)
@@ -88,7 +89,10 @@ def test_values_that_finished_trainings_lack_are_refused(
     [
         ({"max_trials": 10**400}, "max_trials: is too large a number"),
         ({"space": {"a": [1, 10**400], "b": [1]}}, r"space\.a\.1: is too large"),
-        ({"space": {"sd": [1.0, 2.0]}, "conventional": {"sd": 1.0}}, "column 'sd' of"),
+        (
+            {"space": {"sd": [1.0]}, "conventional": {"sd": 1.0}, "finals": True},
+            "the table of finals has a column 'sd'",
+        ),
     ],
 )
 def test_settings_that_break_tables_or_floats_are_refused(make_campaign, changes, said):

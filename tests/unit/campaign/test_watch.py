@@ -149,7 +149,13 @@ def test_refused_result_is_a_failed_attempt(root):
 
 def test_a_scoring_that_failed_is_named_too(root):
     attempt(root, "0-1/seed1", 9000.0, 1.0, 1, "no reference", work="work/score-ab12")
-    assert read_failures(root)[0] == Failure("0-1/seed1 (scoring)", 1, "no reference")
+    failed = Failure("0-1/seed1 (scoring)", 1, "no reference")
+    assert read_failures(root, "ab12")[0] == failed
+    for digest in ("cd34", ""):  # of an older scoring
+        assert failed not in read_failures(root, digest)
+    (root / "trials/0-1/seed1/work/wandb").mkdir()
+    (root / "trials/0-1/seed1/work/wandb/attempts.jsonl").write_text('{"exit_code": 1}')
+    assert read_failures(root, "ab12")[0] == failed
 
 
 def test_a_damaged_journal_is_named(settings, root, tmp_path, capsys):

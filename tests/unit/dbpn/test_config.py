@@ -56,6 +56,12 @@ def test_legal_but_odd_settings_are_warned_about(tiny):
     assert warnings_of(tiny()) == []
 
 
+def test_a_discriminator_of_four_places_needs_one_patch(tiny):
+    """18 pixels are two places on a side, behind four halvings that round up."""
+    gap = {"head": "gap", "base": 2}
+    assert tiny({"finetune": {"patch": 9, "minibatch": 1, "discriminator": gap}})
+
+
 BAD_SETTINGS = [
     ({"scale": 3}, "scale must be one of 2, 4, 8, but got 3"),
     ({"scale": None}, "scale is needed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -253,6 +254,23 @@ def test_a_damaged_store_is_made_anew(tiny, div2k, spoil):
     again = load_or_keep_pairs(images, 2, cache)
     assert all(np.array_equal(a.gt, b.gt) for a, b in zip(whole, again, strict=True))
     assert list(cache.iterdir()) == [folder]
+
+
+def test_an_error_that_is_not_the_store_s_leaves_it(tiny, div2k, monkeypatch):
+    images, cache = listed(tiny, div2k), div2k / "cache"
+    load_or_keep_pairs(images, 2, cache)
+    [folder] = cache.iterdir()
+    before = {path.name: path.stat().st_ino for path in folder.iterdir()}
+
+    def fail(*_, **__):
+        raise OSError(errno.ENOMEM, "cannot allocate memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "load", fail)
+        with pytest.raises(OSError, match="cannot allocate"):
+            load_or_keep_pairs(images, 2, cache)
+    assert list(cache.iterdir()) == [folder]
+    assert before == {path.name: path.stat().st_ino for path in folder.iterdir()}
 
 
 def test_only_old_left_overs_of_a_store_are_removed(tiny, div2k):

@@ -7,10 +7,12 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from collinear.dbpn.__main__ import EXIT_BAD_INPUT, main
 from collinear.dbpn.length import MARKS, propose, run_length, settle
 from collinear.dbpn.request import read_request
+from collinear.dbpn.state import StateError
 
 EPOCHS = list(range(1, 25))
 
@@ -158,3 +160,21 @@ def test_marks_are_part_of_the_state(config, tmp_path):
         assert run_length(settings, **arguments)
         records.append((out / "length.json").read_text())
     assert records[0] == records[1] == records[2]
+
+
+def test_states_of_before_have_their_marks_in_the_table(config, tmp_path):
+    out, init = tmp_path / "old", tmp_path / "pre" / "weights.pt"
+    arguments = {"epochs": 24, "seed": 1, "out": out, "init": init}
+    asked = iter([False] * 6 + [True])
+    settings = read_request(config)
+    assert not run_length(settings, **arguments, should_stop=lambda: next(asked))
+    state = torch.load(out / "state.pt", weights_only=True)
+    del state["content"]["length"]
+    torch.save(state, out / "state.pt")
+    table = (out / "length.tsv").read_bytes()
+    (out / "length.tsv").unlink()
+    with pytest.raises(StateError, match="is the state of a plain fine-tune"):
+        run_length(settings, **arguments)
+    (out / "length.tsv").write_bytes(table)
+    assert run_length(settings, **arguments)
+    assert len((out / "length.tsv").read_text().splitlines()) == 1 + MARKS

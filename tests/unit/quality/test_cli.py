@@ -165,6 +165,15 @@ def test_what_is_not_applied_is_warned_about(folders, capsys, more, said):
         assert err.startswith(f"warning: {sr / 'b.png'}: its {said} was not applied")
 
 
+@pytest.mark.parametrize("exif", [b"II*\0", b"garbage", b"MM\0*\0\0\0\xff"])
+def test_damaged_exif_says_nothing(folders, capsys, exif):
+    sr, _ = folders
+    before = run(capsys, *folders, "--csv", "--jobs", 1)
+    image = Image.open(sr / "b.png").copy()
+    image.save(sr / "b.png", exif=exif)
+    assert run(capsys, *folders, "--csv", "--jobs", 1) == before
+
+
 def with_mode(mode):
     return lambda sr, hr: Image.new(mode, (200, 104)).save(sr / "a.png")
 
