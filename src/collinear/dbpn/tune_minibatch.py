@@ -73,21 +73,13 @@ def run_tuning(
     Raises:
         ConfigError, TuningError: Bad input; the message says what and where.
     """
-    if (cost is None) != (memory_mib is None):
-        raise ConfigError("--cost and --memory-mib go together; give both or none")
+    _check_memory(cost, memory_mib)
     device = choose_device(settings)
     settings = usable(settings, device)
     stage = settings.finetune
-    if memory_mib is not None and not (math.isfinite(memory_mib) and memory_mib > 0):
-        raise ConfigError(f"--memory-mib must be above 0, but got {memory_mib!r}")
-    least = least_part(settings, stage)
-    if start is not None and 1 <= start < least:
-        raise ConfigError(
-            f"--start must be at least {least} for this network, but got {start}"
-        )
     most = _TIMES_LARGER * stage.minibatch if largest is None else largest
     chosen = _rule(rule, settings, most)
-    first = start if start is not None else (least if rule == "doubling" else None)
+    first = _first_size(settings, rule, start)
     make_folder(out)
     measure = _Measure(settings, device, needs_usage=rule == "gpu-usage")
     about = {
@@ -98,7 +90,7 @@ def run_tuning(
     found = tune(
         chosen,
         measure,
-        stage.minibatch if first is None else first,
+        first,
         out=out / SIZES,
         about=about,
     )
@@ -120,6 +112,25 @@ def run_tuning(
     }
     write_json(out / BATCH, record)
     return record
+
+
+def _check_memory(cost: Path | None, memory_mib: float | None) -> None:
+    if (cost is None) != (memory_mib is None):
+        raise ConfigError("--cost and --memory-mib go together; give both or none")
+    if memory_mib is not None and not (math.isfinite(memory_mib) and memory_mib > 0):
+        raise ConfigError(f"--memory-mib must be above 0, but got {memory_mib!r}")
+
+
+def _first_size(settings: Settings, rule: str, start: int | None) -> int:
+    stage = settings.finetune
+    least = least_part(settings, stage)
+    if start is None:
+        return least if rule == "doubling" else stage.minibatch
+    if 1 <= start < least:  # the rule refuses what is below 1
+        raise ConfigError(
+            f"--start must be at least {least} for this network, but got {start}"
+        )
+    return start
 
 
 def choose_accumulation(

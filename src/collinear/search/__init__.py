@@ -29,16 +29,8 @@ from collinear.search.fresh_runs import (
     paired_difference,
 )
 from collinear.search.front import best_for_each_limit, pareto_front
-from collinear.search.history import (
-    Asked,
-    Goal,
-    History,
-    Limit,
-    Proposal,
-    Result,
-    Status,
-    Told,
-)
+from collinear.search.goal import Goal, Limit
+from collinear.search.history import Asked, History, Proposal, Result, Status, Told
 from collinear.search.lines import Line
 from collinear.search.queue import ask_with_queue, locate_settings
 from collinear.search.recommend import Recommendation

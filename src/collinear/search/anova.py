@@ -15,7 +15,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from collinear.search.history import Goal, History, Proposal
+from collinear.search.goal import Goal
+from collinear.search.history import History, Proposal
 from collinear.search.hyper import ANOVA, HyperPrior, product_prior
 from collinear.search.kernels import AxisShape, has_zero_level
 from collinear.search.lines import Line, lines_through

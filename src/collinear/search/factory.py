@@ -10,7 +10,8 @@ from typing import Any
 
 from collinear.search.anova import Anova
 from collinear.search.dspline import DEFAULT_ALPHA
-from collinear.search.history import Goal, plain_point
+from collinear.search.goal import Goal
+from collinear.search.history import plain_point
 from collinear.search.replay import StrategyError
 from collinear.search.space import Point, SearchSpace
 from collinear.search.start import latin_hypercube

@@ -13,15 +13,8 @@ from dataclasses import replace
 from itertools import zip_longest
 
 from collinear.search.anova import Anova
-from collinear.search.history import (
-    Asked,
-    Goal,
-    History,
-    Proposal,
-    Result,
-    Status,
-    Told,
-)
+from collinear.search.goal import Goal
+from collinear.search.history import Asked, History, Proposal, Result, Status, Told
 from collinear.search.replay import StrategyError
 from collinear.search.space import Point
 from collinear.search.strategies import Strategy

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from collinear.search.history import LARGEST_COST, Goal, Result, Status
+from collinear.search.goal import LARGEST_COST, Goal
+from collinear.search.history import Result, Status
 
 Array = NDArray[np.float64]
 

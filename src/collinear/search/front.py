@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from collinear.search.history import Goal, History, Limit, Result
+from collinear.search.goal import Goal, Limit
+from collinear.search.history import History, Result
 
 
 def best_for_each_limit(

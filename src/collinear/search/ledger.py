@@ -14,7 +14,8 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 
-from collinear.search.history import LARGEST_COST, Goal, Limit, Result, Status
+from collinear.search.goal import LARGEST_COST, Goal, Limit
+from collinear.search.history import Result, Status
 from collinear.search.space import Point, SearchSpace
 
 # Classes of points, best first. A point of a lower class always wins a comparison,

@@ -10,15 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from collinear.search.goal import LARGEST_COST, Goal
 from collinear.search.grid_model import Array, Indices
-from collinear.search.history import (
-    LARGEST_COST,
-    Asked,
-    Goal,
-    History,
-    Result,
-    Status,
-)
+from collinear.search.history import Asked, History, Result, Status
 from collinear.search.replay import sorted_results
 from collinear.search.space import Point, SearchSpace
 

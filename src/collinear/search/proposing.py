@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from collinear.search.goal import Goal
 from collinear.search.grid_model import Array, Indices
-from collinear.search.history import Goal, History, Proposal
+from collinear.search.history import History, Proposal
 from collinear.search.lines import lines_through
 from collinear.search.near import near_best
 from collinear.search.observations import Observations, full_point

@@ -11,15 +11,8 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from collinear.search.history import (
-    Asked,
-    Goal,
-    History,
-    Proposal,
-    Result,
-    Status,
-    Told,
-)
+from collinear.search.goal import Goal
+from collinear.search.history import Asked, History, Proposal, Result, Status, Told
 from collinear.search.ippe import (
     Candidate,
     Counting,

@@ -14,7 +14,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from collinear.search.dspline import DEFAULT_ALPHA
-from collinear.search.history import Goal, History, Proposal
+from collinear.search.goal import Goal
+from collinear.search.history import History, Proposal
 from collinear.search.ippe import Counting
 from collinear.search.lines import (
     MOST_OFFSETS,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from collinear.search.goal import Limit
 from collinear.search.grid_model import Array, GridModel, Indices, Posterior
-from collinear.search.history import Limit
 from collinear.search.hyper import ANOVA, Fit, HyperPrior, fit_hyper
 from collinear.search.kernels import AxisShape
 from collinear.search.observations import Observations

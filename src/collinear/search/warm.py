@@ -29,8 +29,8 @@ from statistics import fmean
 import numpy as np
 from scipy.special import ndtri
 
+from collinear.search.goal import LARGEST_COST
 from collinear.search.grid_model import Array, Posterior
-from collinear.search.history import LARGEST_COST
 from collinear.search.observations import Observations, active_axes
 from collinear.search.replay import StrategyError
 from collinear.search.space import Axis, Point, SearchSpace
