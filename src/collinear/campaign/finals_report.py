@@ -21,7 +21,7 @@ from collinear.campaign.figures import (
     save,
     style,
 )
-from collinear.campaign.status import describe_number
+from collinear.campaign.trials import describe_number
 from collinear.search import Goal, Result, Status
 from collinear.search.fresh_runs import CONFIDENCE
 

@@ -20,6 +20,7 @@ from collinear.campaign.figures import (
     style,
     upper_end,
 )
+from collinear.campaign.trials import describe_number
 from collinear.search import (
     Band,
     ExploredLine,
@@ -167,4 +168,4 @@ def _tick(line: ExploredLine, space: SearchSpace, index: int) -> str:
     if len(changed) > 1:
         return str(index)
     axis = changed[0]
-    return f"{space.axes[axis].values[line.points[index][axis]]:g}"
+    return describe_number(space.axes[axis].values[line.points[index][axis]])

@@ -56,7 +56,10 @@ def check_outcome(path: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def tell_diverged(path: Path, wanted: Sequence[str] = ()) -> None:
-    """Rewrites a done result whose values are NaN or infinite as what it is."""
+    """Rewrites a result whose wanted values are NaN or infinite: they become null.
+
+    A done one is a divergence then. A file that cannot be read is left as it is.
+    """
     try:
         record = read_json(path)
     except ValueError:

@@ -121,7 +121,8 @@ def _settled(stage: Stage, attempt: int | None, descriptor: int) -> dict[str, An
             _record_failure(stage)
         else:
             _start(stage, descriptor)
-    return dict(read_json(stage.result))
+    found: dict[str, Any] = read_json(stage.result)
+    return found
 
 
 def expand(command: Sequence[str]) -> list[str]:

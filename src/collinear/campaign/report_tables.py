@@ -10,8 +10,8 @@ import pandas as pd
 
 from collinear.campaign.config import Campaign
 from collinear.campaign.journal import results_of
-from collinear.campaign.status import describe_number
 from collinear.campaign.steps import journal_of
+from collinear.campaign.trials import describe_number
 from collinear.search import Status
 
 HOURS = "hours"
@@ -80,7 +80,7 @@ def _documented_column(
     campaign: Campaign, documented: Mapping[str, Any]
 ) -> dict[str, str]:
     setting = documented.get("setting", {})
-    cells = {name: f"{value:g}" for name, value in setting.items()}
+    cells = {name: describe_number(value) for name, value in setting.items()}
     name, value = documented["objective_name"], documented["objective"]
     note = "" if name == campaign.goal.objective else " (not comparable)"
     text = f"{value:g}{note}"

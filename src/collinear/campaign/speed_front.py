@@ -39,6 +39,7 @@ from collinear.campaign.trials import (
     CONVENTIONAL,
     TrialName,
     conventional_trial,
+    describe_number,
     point_name,
     trial_files,
     trial_params,
@@ -154,7 +155,11 @@ def speed_table(campaign: Campaign, speeds: Sequence[Speed], unit: str) -> str:
         params = trial_params(campaign, TrialName(speed.point, 1))
         values = [f"{speed.values[n]:.6g}" if n in speed.values else "" for n in scored]
         flags = ["yes" if flag else "no" for flag in (speed.feasible, speed.on_front)]
-        cells = [speed.point, *(f"{v:g}" for v in params.values()), str(speed.runs)]
+        cells = [
+            speed.point,
+            *(describe_number(v) for v in params.values()),
+            str(speed.runs),
+        ]
         lines.append("\t".join([*cells, *values, f"{speed.seconds:.4g}", *flags]))
     return "\n".join(lines) + "\n"
 
@@ -184,7 +189,7 @@ def speed_note(campaign: Campaign, speeds: Sequence[Speed], unit: str) -> str:
 
 def _design_words(campaign: Campaign, design: str | None) -> str:
     params = design_params(campaign, design)
-    return ", ".join(f"{name} {value:g}" for name, value in params.items())
+    return ", ".join(f"{name} {describe_number(v)}" for name, v in params.items())
 
 
 def draw_speeds(

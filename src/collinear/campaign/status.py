@@ -13,6 +13,7 @@ from collinear.campaign.finals_result import FinalsEstimate, finals_estimate
 from collinear.campaign.journal import FINALS, Journal, is_empty
 from collinear.campaign.steering import Ending, last_ending
 from collinear.campaign.steps import journal_of
+from collinear.campaign.trials import describe_number
 from collinear.campaign.warm_start import describe_prior
 from collinear.search import (
     Goal,
@@ -131,12 +132,6 @@ def describe_setting(campaign: Campaign, result: Result) -> str:
     """The physical values of a trial as ``name=value`` words."""
     params = campaign.space.params(result.point)
     return " ".join(f"{name}={describe_number(v)}" for name, v in params.items())
-
-
-def describe_number(value: float) -> str:
-    """A value of a setting: all its digits, because neighbours may be close."""
-    short = f"{value:g}"
-    return short if float(short) == value else repr(value)
 
 
 def describe_values(result: Result) -> str:

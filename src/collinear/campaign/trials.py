@@ -46,6 +46,12 @@ class TrialFiles:
         return self.work / f"score-{scoring[:12]}"
 
 
+def describe_number(value: float) -> str:
+    """A value of a setting: all its digits, because neighbours may be close."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
+
+
 def point_name(point: Point) -> str:
     """The point in paths and tables: ``3-0-10-7``."""
     return "-".join(str(i) for i in point)

@@ -27,6 +27,8 @@ from collinear.search import (
     make_prior,
 )
 
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
 
 def read_prior(campaign: Campaign, root: Path | None) -> Prior | None:
     """The earlier trials on the grid of today, from the copy when there is one."""
@@ -98,7 +100,7 @@ def read_earlier(path: Path) -> list[dict[str, Any]]:
             return _read_records(path)
     except ConfigError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, *_MALFORMED) as error:
         raise ConfigError(
             f"warm_start: {path} cannot be read as the trials of a campaign ({error!r})"
         ) from error
@@ -119,7 +121,7 @@ def _read_records(path: Path) -> list[dict[str, Any]]:
             }
             for trial in read_json(path)["trials"]
         ]
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except _MALFORMED as error:
         raise ConfigError(
             f"warm_start: {path} must hold {{trials: [{{params, status, values}}]}} "
             f"with numbers, but reading it failed: {error!r}"

@@ -42,7 +42,7 @@ class Failure:
     message: str | None
 
 
-def read_failures(root: Path, scoring: str = "") -> list[Failure]:
+def read_failures(root: Path, scoring: str) -> list[Failure]:
     """The trials whose last attempt failed, the latest first.
 
     Args:
@@ -62,10 +62,9 @@ def read_failures(root: Path, scoring: str = "") -> list[Failure]:
 
 
 def _attempts(trials: Path, scoring: str) -> Iterator[Path]:
+    scores = TrialFiles(Path("*/seed*")).score_work(scoring)
     yield from trials.glob("*/seed*/work/attempts.jsonl")
-    if scoring:
-        folder = TrialFiles(Path()).score_work(scoring).name
-        yield from trials.glob(f"*/seed*/work/{folder}/attempts.jsonl")
+    yield from trials.glob(f"{scores}/attempts.jsonl")
 
 
 def details(status: CampaignStatus, root: Path) -> list[str]:

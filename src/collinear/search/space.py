@@ -70,7 +70,11 @@ def _check_number(name: str, value: object) -> None:
         )
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SpaceError(f"axis {name!r}: values must be numbers, but got {value!r}")
-    if not math.isfinite(value):
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        finite = False
+    if not finite:
         raise SpaceError(f"axis {name!r}: values must be finite, but got {value!r}")
 
 

@@ -186,6 +186,8 @@ def test_numbers_of_numpy_are_those_of_python():
     )
     assert space == SearchSpace.from_values({"a": [1, 2, 3], "b": [0.5, 1.5]})
     assert {type(v) for axis in space.axes for v in axis.values} == {int, float}
+    with pytest.raises(ValueError, match="values must be finite"):
+        SearchSpace.from_values({"a": [1, 10**400]})
     for start in ((np.int64(1), np.int64(0)), np.array([1, 0]), [1, 0]):
         found = make_strategy(
             "levelled", {"start": start}, space=space, goal=Goal("y"), seed=1
