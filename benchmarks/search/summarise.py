@@ -137,14 +137,16 @@ def differences(runs: pd.DataFrame) -> list[str]:
     return rows
 
 
-def paired(runs: pd.DataFrame, other: str, measure: str) -> tuple[float, float, int]:
+def paired(
+    runs: pd.DataFrame, other: str, measure: str, ours: str = OURS
+) -> tuple[float, float, int]:
     """Mean difference over landscapes, half its 95 % interval, number of seeds."""
     table = runs.pivot_table(
         index=["seed", "landscape"], columns="method", values=measure
     )
     if other not in table:  # never ran this far
         return float("nan"), float("nan"), 0
-    gap = (table[OURS] - table[other]).replace([np.inf, -np.inf], np.nan).dropna()
+    gap = (table[ours] - table[other]).replace([np.inf, -np.inf], np.nan).dropna()
     sizes = gap.groupby("seed").size()
     means = gap.groupby("seed").mean()[sizes == sizes.max()]  # whole seeds
     if len(means) < 2:

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,9 @@ def bench(monkeypatch):
     import simulation
 
     yield landscapes, methods, simulation
-    for name in ("landscapes", "many", "methods", "published", "rough", "simulation"):
-        sys.modules.pop(name, None)
+    own = {path.stem for path in FOLDER.glob("*.py")}
+    for name in own & set(sys.modules):
+        sys.modules.pop(name)
 
 
 @pytest.mark.parametrize(("kind", "slots"), [("sync", 20), ("async", 10)])
@@ -55,6 +57,30 @@ def test_anova_beats_random_on_a_smooth_basin(bench):
         for method in ("anova", "random")
     ]
     assert rows[0]["reg100"] < 0.2 * rows[1]["reg100"]
+
+
+def test_told_hyperparameters_are_those_of_the_landscape_and_change_the_search(bench):
+    landscapes, methods, simulation = bench
+    import ceiling
+
+    landscape = landscapes.get("moved_valley_noise", 3)
+    points, values = ceiling.sample(landscape)
+    assert points.shape == (len(values), 4)
+    assert 300 < len(values) <= 400
+    true = landscape.true[np.ravel_multi_index(tuple(points.T), landscape.shape)]
+    assert np.std(values - true) == pytest.approx(landscape.noise, rel=0.2)
+    makers = {
+        "told": partial(ceiling.InformedStrategy, landscape=("moved_valley_noise", 3)),
+        "learnt": methods.by_name("anova"),
+    }
+    rows = {
+        name: simulation.simulate(
+            make, landscape, seed=3, mode=simulation.Mode("sync", 20), budget=60
+        )
+        for name, make in makers.items()
+    }
+    assert rows["told"]["n"] == rows["learnt"]["n"] == 60
+    assert rows["told"]["reg50"] != rows["learnt"]["reg50"]
 
 
 def test_same_point_and_repeat_have_the_same_luck(bench):
