@@ -12,7 +12,6 @@ from collinear.search.bands import Band, line_bands, smooth_stretch
 from collinear.search.dspline import DSpline, DSplineError, fit
 from collinear.search.factory import STRATEGIES, make_strategy, waits
 from collinear.search.finals import (
-    FIRST_SEED,
     finalists,
     finals_shape,
     race,
@@ -30,7 +29,15 @@ from collinear.search.fresh_runs import (
 )
 from collinear.search.front import best_for_each_limit, pareto_front
 from collinear.search.goal import Goal, Limit
-from collinear.search.history import Asked, History, Proposal, Result, Status, Told
+from collinear.search.history import (
+    FIRST_SEED,
+    Asked,
+    History,
+    Proposal,
+    Result,
+    Status,
+    Told,
+)
 from collinear.search.lines import Line
 from collinear.search.queue import ask_with_queue, locate_settings
 from collinear.search.recommend import Recommendation

@@ -26,11 +26,12 @@ from collinear.search.recommend import (
     ROUGHNESS,
     SAFE,
     Recommendation,
+    check_shares,
     rank_measured,
 )
 from collinear.search.replay import StrategyError, taken_points
 from collinear.search.space import Point, SearchSpace
-from collinear.search.start import check_size, start_order
+from collinear.search.start import check_count, check_size, start_order
 from collinear.search.surrogate import Models, build, enough
 from collinear.search.warm import Prior, prior_models, shift
 
@@ -57,7 +58,8 @@ class Anova:
         seed: Campaign seed, >= 0.
         categorical: Names of the axes whose values have no order.
         repeat_every: Under noise, every so many proposals one repeats a measured
-            point; 0 for never. Finals repeat better: see `collinear.search.finals`.
+            point, up to seed 100; 0 for never. Finals repeat better: see
+            `collinear.search.finals`.
         prior: Trials of an earlier search, or None; see `collinear.search.warm`.
         second_model: Whether every second draw is that of a model of fewer
             assumptions, near the best results; see `collinear.search.proposing`.
@@ -73,10 +75,7 @@ class Anova:
 
     def __post_init__(self) -> None:
         for name in ("seed", "repeat_every"):
-            if getattr(self, name) < 0:
-                raise StrategyError(
-                    f"{name} must be >= 0, but got {getattr(self, name)!r}"
-                )
+            check_count(name, getattr(self, name))
         for name in self.categorical:
             if name not in self.space.names:
                 raise StrategyError(
@@ -154,12 +153,17 @@ class Anova:
             roughness: While no point was repeated, the share in [0, 1] of a result's
                 distance from the model that is taken for real: 0 follows the model,
                 1 the results.
-            safe: Probability of keeping the limits from which a point counts as safe.
+            safe: Probability of keeping the limits from which a point counts as safe,
+                in (0, 1].
 
         Returns:
             At most 100 points, all of whose trials gave a finite cost; none while
             there is no such point or there are too few results for a model.
+
+        Raises:
+            StrategyError: `roughness` or `safe` is out of range.
         """
+        check_shares(roughness, safe)
         models, seen = self.models(history)
         if models is None:
             return ()

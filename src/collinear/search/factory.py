@@ -14,7 +14,7 @@ from collinear.search.goal import Goal
 from collinear.search.history import plain_point
 from collinear.search.replay import StrategyError
 from collinear.search.space import Point, SearchSpace
-from collinear.search.start import latin_hypercube
+from collinear.search.start import check_count, latin_hypercube
 from collinear.search.strategies import (
     S2017,
     S2018,
@@ -156,8 +156,7 @@ def _line_options(
         )
     start = given.pop("start", None)
     if isinstance(start, str) and start == "latin":
-        if seed < 0:
-            raise StrategyError(f"seed must be >= 0, but got {seed!r}")
+        check_count("seed", seed)
         given["design"] = latin_hypercube(space.shape, seed)
     elif start is not None:
         given["start"] = _start_point(name, start, space)

@@ -14,12 +14,19 @@ from itertools import zip_longest
 
 from collinear.search.anova import Anova
 from collinear.search.goal import Goal
-from collinear.search.history import Asked, History, Proposal, Result, Status, Told
+from collinear.search.history import (
+    FIRST_SEED,
+    Asked,
+    History,
+    Proposal,
+    Result,
+    Status,
+    Told,
+)
 from collinear.search.replay import StrategyError
 from collinear.search.space import Point
 from collinear.search.strategies import Strategy
 
-FIRST_SEED = 101
 SHARE = 0.15  # of the budget
 N_SETTINGS = 8
 N_SEEDS = 3
@@ -184,11 +191,19 @@ def race(
         k proposals, each to a setting of the short list with the fewest finals so far.
         The list is that of the search alone; settings drop out by all results. Empty
         when the search has nothing to recommend.
+
+    Raises:
+        StrategyError: The strategy has no model, or a number is out of range.
     """
     if not isinstance(strategy, Anova):
         raise StrategyError(
             "race needs the model of 'anova', but got a "
             f"{type(strategy).__name__}; use finalists"
+        )
+    if k < 0 or n_settings < 1:
+        raise StrategyError(
+            "race needs k >= 0 and n_settings >= 1, but got "
+            f"k={k!r} and n_settings={n_settings!r}"
         )
     # The list follows the model: what single runs are worth, the finals measure.
     found = strategy.recommend(search_only(history), roughness=0.0)
@@ -197,9 +212,10 @@ def race(
     chances = {r.point: r.p_best for r in found}
     alive = [p for p in listed if chances.get(p, 0.0) >= _DROP_BELOW] or listed[:1]
     seeds = dict.fromkeys(alive, FIRST_SEED - 1)
-    for proposal in history.proposals:
-        if proposal.point in seeds and proposal.seed >= FIRST_SEED:
-            seeds[proposal.point] = max(seeds[proposal.point], proposal.seed)
+    keys = [p.key for p in history.proposals] + [r.key for r in history.results]
+    for point, seed in keys:
+        if point in seeds:
+            seeds[point] = max(seeds[point], seed)
     chosen = []
     for _ in range(k if alive else 0):
         point = min(alive, key=lambda p: seeds[p])

@@ -147,8 +147,9 @@ def chances_of_best(settings: Sequence[FreshRuns], seed: int = 0) -> list[float]
         seed: Of the draws, >= 0.
 
     Returns:
-        One probability a setting, with sum 1; None when no setting can win or the runs
-        leave no degree of freedom for the noise.
+        One probability a setting, with sum 1; settings that are equal without noise
+        share theirs. None when no setting can win or the runs leave no degree of
+        freedom for the noise.
     """
     rivals = [i for i, runs in enumerate(settings) if runs.sound and runs.feasible]
     found = [0.0] * len(settings)
@@ -161,12 +162,29 @@ def chances_of_best(settings: Sequence[FreshRuns], seed: int = 0) -> list[float]
     fitted = _means(settings, sound)
     if fitted is None:
         return None
+    means, shape, left, freedom = fitted
     rows = [sound.index(i) for i in rivals]
-    draws = _posterior_draws(*fitted, np.random.default_rng([seed, 0xF17A1]))[:, rows]
-    wins = np.bincount(np.argmin(draws, axis=1), minlength=len(rivals))
-    for i, count in zip(rivals, wins.tolist(), strict=True):
-        found[i] = count / _N_DRAWS
+    if left == 0.0:
+        shares = _shared(means[rows], _TINY * _scale(settings, sound))
+    else:
+        generator = np.random.default_rng([seed, 0xF17A1])
+        draws = _posterior_draws(means, shape, left, freedom, generator)[:, rows]
+        wins = np.bincount(np.argmin(draws, axis=1), minlength=len(rivals))
+        shares = wins / _N_DRAWS
+    for i, share in zip(rivals, shares.tolist(), strict=True):
+        found[i] = share
     return found
+
+
+def _shared(means: Array, tolerance: float) -> Array:
+    """Chances without noise: the lowest means share them."""
+    lowest = means <= means.min() + tolerance
+    return np.asarray(lowest / np.sum(lowest))
+
+
+def _scale(settings: Sequence[FreshRuns], chosen: Sequence[int]) -> float:
+    """The largest absolute cost of the chosen settings."""
+    return max(abs(cost) for i in chosen for cost in settings[i].costs.values())
 
 
 def _posterior_draws(
@@ -181,7 +199,7 @@ def _posterior_draws(
     Args:
         means: n least-squares means.
         shape: n x n, their covariance as a multiple of the noise's variance.
-        left: Residual sum of squares; 0 for no noise at all.
+        left: Residual sum of squares, > 0.
         freedom: Its degrees of freedom, >= 1.
         generator: Source of the draws.
 
@@ -189,8 +207,6 @@ def _posterior_draws(
         20,000 x n means.
     """
     n = len(means)
-    if left == 0.0:
-        return np.tile(means, (_N_DRAWS, 1))
     shrinkage = (np.arange(_N_SHRINKAGES) + 0.5) / _N_SHRINKAGES
     ratios = np.trace(shape) / n * (1.0 - shrinkage) / shrinkage
     weights = np.zeros(len(ratios))
@@ -222,7 +238,10 @@ def _posterior_draws(
 def _means(
     settings: Sequence[FreshRuns], chosen: Sequence[int]
 ) -> tuple[Array, Array, float, int] | None:
-    """Least squares for settings and seeds, as `_posterior_draws` takes them."""
+    """Least squares for settings and seeds, as `_posterior_draws` takes them.
+
+    The residual sum of squares is 0 where there is no noise at all.
+    """
     runs = [
         (row, seed, cost)
         for row, i in enumerate(chosen)
@@ -244,7 +263,7 @@ def _means(
     solution: Array = inverse @ design.T @ costs
     residuals = costs - design @ solution
     left = float(residuals @ residuals)
-    if left <= freedom * (_TINY * float(np.abs(costs).max())) ** 2:
+    if left <= freedom * (_TINY * _scale(settings, chosen)) ** 2:
         left = 0.0
     n = len(chosen)
     return solution[:n], inverse[:n, :n], left, freedom

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from numbers import Real
@@ -23,7 +24,8 @@ class Limit:
             ascending order. Feasible means within `maximum`.
 
     Raises:
-        ValueError: A limit is no number or NaN, or they do not ascend.
+        ValueError: A limit is no number or NaN, or they do not ascend, or the tighter
+            ones are no tuple.
     """
 
     name: str
@@ -31,6 +33,12 @@ class Limit:
     tighter: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.tighter, Iterable):
+            raise ValueError(
+                f"tighter limits on {self.name!r} must be a tuple of numbers, but got "
+                f"{self.tighter!r}; a single one is written (12.5,)"
+            )
+        object.__setattr__(self, "tighter", tuple(self.tighter))
         if any(not isinstance(m, Real) or math.isnan(m) for m in self.maxima):
             raise ValueError(
                 f"limits on {self.name!r} must be numbers, but got {list(self.maxima)}"

@@ -20,6 +20,8 @@ from collinear.search.space import Point
 if TYPE_CHECKING:
     from collinear.search.goal import Goal
 
+FIRST_SEED = 101  # of the finals; the seeds of a search are below it
+
 
 class Status(StrEnum):
     """How a trial ended. Feasible is no status: it follows from values and limits."""

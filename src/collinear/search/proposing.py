@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from collinear.search.goal import Goal
 from collinear.search.grid_model import Array, Indices
-from collinear.search.history import History, Proposal
+from collinear.search.history import FIRST_SEED, History, Proposal
 from collinear.search.lines import lines_through
 from collinear.search.near import near_best
 from collinear.search.observations import Observations, full_point
@@ -27,6 +27,7 @@ _DRAWN_AT_ONCE = 4_000_000  # numbers in one block of draws: 32 MB
 _N_BASES = 3  # incumbents through which lines are drawn
 _LINE_AXES = 2  # axes that may change along such a line
 _NOISE = 1e-3  # variance, as a share of the data's, from which repeats make sense
+_LAST_SEED = FIRST_SEED - 1  # that a repeat may have
 _OVER_LIMIT = 1e6  # larger than any standardised draw
 _ONE_MODEL = ("global", "line")  # turns of the draws
 _TWO_MODELS = ("near", "global", "near", "line")
@@ -63,7 +64,7 @@ class Desk:
         second: Returns the one that draws near the best results; None: there is none.
         seen: What both are given.
         space: The grid.
-        seeds: The highest seed of each point asked or told.
+        seeds: The highest seed of the search at each point asked or told.
         goal: What is minimised, under which limits.
         seed: Campaign seed.
     """
@@ -85,19 +86,21 @@ class Desk:
         self, taken: Mask, slots: range, repeat_every: int
     ) -> Iterator[Proposal]:
         """One proposal for each slot, while there are free points."""
-        taken, measured = taken.copy(), self._measured()
+        taken = taken.copy()
         kinds = [self._kind(slot) for slot in slots]
         allowed = {kind: self._allowed(kind, slots) for kind in set(kinds)}
-        # Where every measured point also lost a trial, none is worth a repeat.
-        noisy = repeat_every > 0 and len(measured) > 0 and self._is_noisy()
+        repeatable = self._repeatable(repeat_every)
         for slot, kind, score in self._scores(slots, kinds):
             level = slot % len(self._labels)
             label = self._labels[level]
             if taken.all():
                 return
-            if noisy and slot % repeat_every == repeat_every - 1:
-                flat = measured[np.argmin(score[measured])]
-                yield self._proposal(flat, "repeat" + label)
+            if len(repeatable) and slot % repeat_every == repeat_every - 1:
+                flat = repeatable[np.argmin(score[repeatable])]
+                again = self._proposal(flat, "repeat" + label)
+                if again.seed >= _LAST_SEED:
+                    repeatable = repeatable[repeatable != flat]
+                yield again
                 continue
             free = allowed[kind][level]
             free = free[~taken[free]]
@@ -167,10 +170,24 @@ class Desk:
         return [view.models.at(level) for level in range(len(self._labels))]
 
     def _proposal(self, flat: np.intp, reason: str) -> Proposal:
-        indices = np.array(np.unravel_index(flat, self.shape))
-        point = full_point(indices, self.space)
+        point = self._point(flat)
         self.seeds[point] = self.seeds.get(point, 0) + 1
         return Proposal(point, self.seeds[point], reason)
+
+    def _point(self, flat: np.intp) -> Point:
+        indices = np.array(np.unravel_index(flat, self.shape))
+        return full_point(indices, self.space)
+
+    def _repeatable(self, repeat_every: int) -> Indices:
+        """Under noise the measured points that have a seed left.
+
+        Where every measured point also lost a trial, none is worth a repeat.
+        """
+        flat = self._measured()
+        if repeat_every == 0 or not len(flat) or not self._is_noisy():
+            return flat[:0]
+        left = [self.seeds.get(self._point(f), 0) < _LAST_SEED for f in flat]
+        return flat[np.array(left, dtype=bool)]
 
     def _measured(self) -> Indices:
         """Measured points, without those where a trial gave no finite cost."""
@@ -210,11 +227,12 @@ class Desk:
 
 
 def highest_seeds(history: History) -> dict[Point, int]:
-    """The highest seed index of each point asked or told."""
+    """The highest seed index of each point asked or told, finals left out."""
     seeds: dict[Point, int] = {}
     keys = [p.key for p in history.proposals] + [r.key for r in history.results]
     for point, seed in keys:
-        seeds[point] = max(seeds.get(point, 0), seed)
+        if seed < FIRST_SEED:
+            seeds[point] = max(seeds.get(point, 0), seed)
     return seeds
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from collinear.search.history import History, Proposal
+from collinear.search.history import History, Proposal, plain_point
 from collinear.search.replay import StrategyError, taken_points
-from collinear.search.space import Axis, Point, SearchSpace
+from collinear.search.space import Axis, Point, SearchSpace, plain_number
 from collinear.search.strategies import Strategy
 
 REASON = "user"
@@ -49,12 +49,24 @@ def ask_with_queue(
 
     Args:
         strategy: The search.
-        queue: Points to try first; those asked or told before are passed over.
+        queue: Points to try first; those asked or told before are passed over, and
+            so are repeats.
         history: Everything asked and told.
         k: Number of trials wanted, >= 0.
+
+    Raises:
+        StrategyError: A point of the queue lies off the grid.
     """
+    wanted = dict.fromkeys(plain_point(p) for p in queue)
+    for point in wanted:
+        if point not in strategy.space:
+            raise StrategyError(
+                "a queue must hold points of the grid "
+                f"{strategy.space.shape}, but got {point!r}; give one index from 0 for "
+                "each axis"
+            )
     taken = taken_points(history)
-    mine = tuple(Proposal(p, 1, REASON) for p in queue if p not in taken)[: max(k, 0)]
+    mine = tuple(Proposal(p, 1, REASON) for p in wanted if p not in taken)[: max(k, 0)]
     if mine and len(mine) == k:
         return mine
     before = history.ask(mine) if mine else history
@@ -62,6 +74,7 @@ def ask_with_queue(
 
 
 def _index(axis: Axis, value: float, where: str) -> int:
+    value = plain_number(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise StrategyError(f"{where}: {axis.name} must be a number, but got {value!r}")
     if value not in axis.values:

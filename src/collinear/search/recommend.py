@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from collinear.search.grid_model import Array
 from collinear.search.observations import Observations, full_point
+from collinear.search.replay import StrategyError
 from collinear.search.space import Point, SearchSpace
 from collinear.search.surrogate import Models
 
@@ -94,6 +95,19 @@ def rank_measured(
         strict=True,
     )
     return tuple(Recommendation(*row) for row in rows)
+
+
+def check_shares(roughness: float, safe: float) -> None:
+    """Checks what a recommendation is asked to believe.
+
+    Raises:
+        StrategyError: One of the shares is out of range, or NaN.
+    """
+    if not (0.0 <= roughness <= 1.0 and 0.0 < safe <= 1.0):
+        raise StrategyError(
+            "a recommendation needs roughness in [0, 1] and safe in (0, 1], but got "
+            f"roughness={roughness!r} and safe={safe!r}"
+        )
 
 
 def _with_roughness(models: Models, share: float) -> Array:

@@ -40,7 +40,7 @@ class Axis:
     def __post_init__(self) -> None:
         if not self.values:
             raise SpaceError(f"axis {self.name!r}: at least one value is needed")
-        plain = tuple(_plain_number(value) for value in self.values)
+        plain = tuple(plain_number(value) for value in self.values)
         object.__setattr__(self, "values", plain)
         for value in self.values:
             _check_number(self.name, value)
@@ -55,7 +55,7 @@ class Axis:
         return len(self.values)
 
 
-def _plain_number(value: Any) -> Any:
+def plain_number(value: Any) -> Any:
     """A NumPy number as Python's; anything else as it is."""
     if type(value).__module__ == "numpy" and isinstance(value, Real):
         return value.item()  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,21 @@ from collinear.search.space import Point, SearchSpace
 
 LARGEST_GRID = 10_000_000  # points; `anova` then needs about 1.4 GB, `random` 0.5
 _AT_MOST = 1024  # Sobol points; a start design is far smaller
+
+
+def check_count(name: str, value: object) -> None:
+    """Checks that a seed or another option is a whole number from 0.
+
+    Raises:
+        StrategyError: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise StrategyError(
+            f"{name} must be a whole number, but got {value!r} of type "
+            f"{type(value).__name__}"
+        )
+    if value < 0:
+        raise StrategyError(f"{name} must be >= 0, but got {value!r}")
 
 
 def check_size(name: str, space: SearchSpace) -> None:

@@ -38,7 +38,7 @@ from collinear.search.sequential import (
     search_by_levels,
 )
 from collinear.search.space import Point, SearchSpace
-from collinear.search.start import check_size
+from collinear.search.start import check_count, check_size
 
 
 class Strategy(Protocol):
@@ -298,8 +298,7 @@ class RandomDraw(GridOrder):
     why: ClassVar[str] = "random draw"
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise StrategyError(f"seed must be >= 0, but got {self.seed!r}")
+        check_count("seed", self.seed)
         check_size("random", self.space)
 
     def order(self) -> Iterator[Point]:

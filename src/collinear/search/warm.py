@@ -33,7 +33,7 @@ from collinear.search.goal import LARGEST_COST
 from collinear.search.grid_model import Array, Posterior
 from collinear.search.observations import Observations, active_axes
 from collinear.search.replay import StrategyError
-from collinear.search.space import Axis, Point, SearchSpace
+from collinear.search.space import Axis, Point, SearchSpace, plain_number
 from collinear.search.surrogate import NEEDED, Axes, Models, build
 
 _B_MEAN, _B_SD = 0.5, 0.5
@@ -80,8 +80,8 @@ def make_prior(trials: Iterable[EarlierTrial], space: SearchSpace) -> Prior:
     one beyond `LARGEST_COST`, ranks last.
 
     Raises:
-        StrategyError: An axis of the grid is missing in a trial, or no trial with a
-            cost lies on the grid.
+        StrategyError: An axis of the grid is missing in a trial or has no number
+            there, or no trial with a cost lies on the grid.
     """
     costs: dict[Point, list[float]] = {}
     feasible: dict[Point, bool] = {}
@@ -124,10 +124,19 @@ def _locate(params: Mapping[str, float], space: SearchSpace) -> Point | None:
 
 
 def _index(axis: Axis, value: float) -> int | None:
-    for index, known in enumerate(axis.values):
-        if math.isclose(known, value, rel_tol=_TOLERANCE):
-            return index
-    return None
+    """The index of the nearest value that can be taken for the same."""
+    value = plain_number(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise StrategyError(
+            f"a warm start needs a number for {axis.name!r} in each earlier trial, but "
+            f"got {value!r}"
+        )
+    near = [
+        index
+        for index, known in enumerate(axis.values)
+        if math.isclose(known, value, rel_tol=_TOLERANCE)
+    ]
+    return min(near, key=lambda i: abs(axis.values[i] - value), default=None)
 
 
 def _normal_scores(costs: Sequence[float]) -> tuple[float, ...]:

@@ -202,6 +202,25 @@ def test_roughness_is_believed_until_a_repeat_tells():
     assert cost(repeated, 1.0) == cost(repeated, 0.0)
 
 
+@pytest.mark.parametrize(
+    "shares",
+    [
+        {"roughness": math.nan},
+        {"roughness": 5.0},
+        {"roughness": -0.1},
+        {"safe": 2.0},
+        {"safe": 0.0},
+        {"safe": math.nan},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("n", [0, 1])
+def test_shares_out_of_range_are_refused(shares, n):
+    strategy = Anova(SPACE, GOAL)
+    with pytest.raises(StrategyError, match=r"roughness in \[0, 1\] and safe in"):
+        strategy.recommend(play(strategy, n), **shares)
+
+
 def test_no_recommendation_without_a_model():
     strategy = Anova(SPACE, GOAL)
     assert strategy.recommend(History()) == ()
@@ -316,6 +335,7 @@ def test_bad_share_is_refused():
     [
         ({"seed": -1}, "seed must be >= 0"),
         ({"repeat_every": -1}, "repeat_every must be >= 0"),
+        ({"repeat_every": 2.5}, "repeat_every must be a whole number, but got 2.5"),
         ({"categorical": ("z",)}, "categorical must name axes"),
     ],
 )

@@ -119,6 +119,18 @@ def test_negative_seed_is_refused():
     assert make("s2018", seed=-1) == make("s2018")  # no seed is used
 
 
+@pytest.mark.parametrize("seed", ["1", 1.5, None, True])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("anova", {}), ("random", {}), ("levelled", {"start": "latin"})],
+)
+def test_a_seed_that_is_no_whole_number_is_refused(name, options, seed):
+    with pytest.raises(StrategyError, match="seed must be a whole number, but got"):
+        make(name, options, seed=seed)
+    expected = make(name, options, seed=7).ask(History(), 4)
+    assert make(name, options, seed=np.int64(7)).ask(History(), 4) == expected
+
+
 @pytest.mark.parametrize("name", ["anova", "random"])
 def test_a_grid_beyond_memory_is_refused(name):
     values = {axis: range(10) for axis in "abcdefg"}

@@ -32,6 +32,9 @@ GOAL = Goal("y", (Limit("rmse", 12.5),))
 SPACE = SearchSpace.from_values({"a": [0.0, 1.0, 2.0, 3.0], "b": [0.0, 1.0, 2.0]})
 
 
+SEARCHED = [((a, b), 1, (a - 2.0) ** 2 + b) for a in range(4) for b in range(3)]
+
+
 def told(*trials):
     """A history of (point, seed, y, rmse); y is None for a divergence."""
     history = History().ask([Proposal(point, seed) for point, seed, *_ in trials])
@@ -308,6 +311,40 @@ def test_chances_without_noise_and_without_repeats():
     assert chances_of_best([runs(1.0), runs(2.0)]) is None  # one run each tells nothing
     assert chances_of_best([runs(1.0, 2.0)]) == [1.0]
     assert chances_of_best([runs(1.0, 2.0, rmse=99.0)]) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "chances"),
+    [
+        ([(6.43, 6.46, 3.9, 5.75, 4.2)] * 2, [0.5, 0.5]),
+        ([(6.43, 6.46, 3.9, 5.75, 4.2)] * 4, [0.25] * 4),
+        ([(3.0, 3.0, 3.0)] * 2, [0.5, 0.5]),
+        ([(0.1, 0.2), (1e-15, 0.1), (1e-15, 0.1)], [0.0, 0.5, 0.5]),
+        ([(0.0, 0.0)] * 2, [0.5, 0.5]),
+        ([(0.3, 0.3), (0.1, 0.1), (0.1 + 1e-9, 0.1 + 1e-9)], [0.0, 1.0, 0.0]),
+    ],
+)
+def test_equal_settings_share_the_chance_without_noise(values, chances):
+    settings = [runs(*row) for row in values]
+    assert chances_of_best(settings) == chances
+    assert chances[choose(settings)] == max(chances)
+
+
+def test_a_final_that_was_told_unasked_is_not_proposed_again():
+    history, strategy = told(*SEARCHED), Anova(SPACE, GOAL)
+    (point,) = {p.point for p in race(strategy, history, 1)}
+    history = history.tell([result(point, 101, 0.0)])
+    again = race(strategy, history, 9)
+    assert point in {p.point for p in again}
+    assert (point, 101) not in {p.key for p in again}
+    assert len({p.key for p in again}) == 9
+
+
+@pytest.mark.parametrize("numbers", [(-1, 8), (3, 0), (3, -2)])
+def test_numbers_of_a_race_are_checked(numbers):
+    k, n_settings = numbers
+    with pytest.raises(StrategyError, match=f"k >= 0 and n_settings >= 1.* k={k} and"):
+        race(Anova(SPACE, GOAL), told(*SEARCHED), k, n_settings=n_settings)
 
 
 def test_arguments_of_finals_are_checked():

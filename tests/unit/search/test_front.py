@@ -42,6 +42,18 @@ def test_several_limits_must_ascend(tighter):
         Limit("r", 16.0, tighter)
 
 
+@pytest.mark.parametrize("tighter", [12.5, None])
+def test_tighter_limits_are_a_tuple(tighter):
+    with pytest.raises(ValueError, match=r"'r' must be a tuple .* but got"):
+        Limit("r", 16.0, tighter)
+
+
+def test_a_list_of_tighter_limits_is_kept_as_a_tuple():
+    limit = Limit("r", 16.0, [11.5, 12.5])
+    assert limit == THREE
+    assert hash(Goal("y", (limit,))) == hash(GOAL)
+
+
 def test_only_one_value_may_have_several_limits():
     with pytest.raises(ValueError, match="only one value"):
         Goal("y", (THREE, Limit("t", 3.0, (1.0,))))

@@ -48,6 +48,33 @@ def test_wrong_settings_are_refused(setting, message):
         locate_settings([{"a": 1.0, "b": 1}, setting], SPACE)
 
 
+def test_settings_may_hold_numbers_of_numpy():
+    setting = {"a": np.float64(10.0), "b": np.int64(2)}
+    assert locate_settings([setting], SPACE) == ((2, 1),)
+    with pytest.raises(StrategyError, match=r"got 5; the nearest are 3 and 4"):
+        locate_settings([{"a": 1.0, "b": np.int64(5)}], SPACE)
+    with pytest.raises(StrategyError, match="b must be a number"):
+        locate_settings([{"a": 1.0, "b": np.bool_(True)}], SPACE)
+
+
+@pytest.mark.parametrize("name", ["anova", "exhaustive"])
+def test_a_repeat_in_the_queue_counts_once(name):
+    strategy = make_strategy(name, space=WIDE, goal=GOAL)
+    queue = [(3, 4), (np.int64(3), np.int64(4)), [3, 4], (2, 2), (3, 4)]
+    batch = ask_with_queue(strategy, queue, History(), 5)
+    assert [p.key for p in batch[:2]] == [((3, 4), 1), ((2, 2), 1)]
+    assert [p.reason == "user" for p in batch] == [True, True, False, False, False]
+    assert len({p.key for p in batch}) == 5
+
+
+@pytest.mark.parametrize("point", [(9, 0), (0, -1), (0,), ()])
+@pytest.mark.parametrize("k", [0, 1, 5])
+def test_a_point_off_the_grid_in_the_queue_is_refused(point, k):
+    strategy = make_strategy("exhaustive", space=WIDE, goal=GOAL)
+    with pytest.raises(StrategyError, match=r"points of the grid \(9, 8\), but got"):
+        ask_with_queue(strategy, [(0, 0), point], History(), k)
+
+
 @pytest.mark.parametrize("name", ["anova", "levelled", "s2018", "random"])
 @pytest.mark.parametrize("k", [1, 3, 8])
 def test_queue_comes_first_and_is_part_of_the_search(name, k):

@@ -47,6 +47,21 @@ def test_values_are_matched_by_name_and_value():
     assert prior.best == (2, 1)
 
 
+def test_of_near_values_the_nearest_is_taken():
+    values = [1e9, 1e9 + 1, 2e9]
+    space = SearchSpace.from_values({"a": values, "b": [0, 1]})
+    for index, value in enumerate(values):
+        assert make_prior([trial(value, 0, 1.0)], space).points == ((index, 0),)
+    nearer = [trial(1e9 + 0.7, 1, 1.0), trial(np.float64(1e9 + 0.2), np.int64(1), 1.0)]
+    assert make_prior(nearer, space).points == ((0, 1), (1, 1))
+
+
+@pytest.mark.parametrize("value", [None, "1.0", True, [1.0]])
+def test_a_value_that_is_no_number_is_refused(value):
+    with pytest.raises(StrategyError, match=r"a number for 'a' .* got"):
+        make_prior([trial(value, 2, 1.0), trial(1.0, 2, 1.0)], SPACE)
+
+
 def test_values_off_the_grid_are_skipped_and_counted():
     prior = make_prior(
         [trial(10.0, 2, 1.0), trial(5.0, 2, 0.0), trial(1.0, 9, 0.0)], SPACE
