@@ -254,3 +254,38 @@ def test_one_axis_one_value_and_no_limits(workspace, config):
     estimate = read_json(workspace.results("one-axis") / "estimate.json")
     assert estimate["best"]["params"] == {"a": 3.0}
     assert estimate["conventional"] is None
+
+
+def test_data_that_are_gone_stop_a_start_and_cost_no_trial(workspace, config):
+    """Each start that has jobs to run checks them, not the first one alone."""
+    data = workspace.folder / "data"
+    data.mkdir()
+    check = workspace.folder / "check.py"
+    check.write_text("import pathlib, sys\nsys.exit(not pathlib.Path('data').exists())")
+    config["application"]["check_data"] = ["{python}", "check.py"]
+    workspace.write(config | {"max_trials": 4, "batch": 4})
+    assert workspace.run().returncode == 0
+    before = told(workspace)
+    data.rename(workspace.folder / "elsewhere")
+    again = workspace.run()
+    assert again.returncode == 0  # nothing to do, so nothing is needed
+    workspace.write(config | {"max_trials": 8, "batch": 4})
+    done = workspace.run()
+    assert done.returncode != 0
+    assert "application: no message" in done.stderr
+    assert told(workspace) == before
+    (workspace.folder / "elsewhere").rename(data)
+    assert workspace.run().returncode == 0
+    assert len(told(workspace)) == 8
+
+
+def test_a_damaged_journal_is_one_message(workspace, config):
+    workspace.write(config | {"max_trials": 4, "batch": 4})
+    assert workspace.run().returncode == 0
+    (entry,) = workspace.results().glob("history/told/lane00-0.json")
+    entry.write_text("")
+    done = workspace.run("-n")
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "lane00-0.json: not valid JSON" in said
+    assert "Traceback" not in said

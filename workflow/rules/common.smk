@@ -17,6 +17,8 @@ from collinear.campaign.schema import ConfigError, load_schema
 from collinear.campaign.start import (
     check_application,
     check_commands,
+    check_data,
+    check_journal,
     check_recorded,
     heed_sigterm,
     hold_campaign,
@@ -40,6 +42,7 @@ try:
     )
     ROOT = Path("results") / campaign.name
     if workflow.is_main_process:
+        check_journal(ROOT)
         check_recorded(campaign, ROOT)
         check_application(campaign, campaign.application.check)
 except ConfigError as error:
@@ -82,7 +85,7 @@ def by_main(retries):
 
 
 def begin():
-    """Before the first job: one Snakemake a campaign, and the data are checked."""
+    """Before the first job of a start: one Snakemake a campaign; the data are checked."""
     # Snakemake's limit of 100 job starts a second renews a timer for every event that
     # comes while jobs wait for a slot: after some hundred of them the main process is
     # busy with little else. The slots are limit enough.
@@ -92,8 +95,7 @@ def begin():
         # A program of the nodes of a cluster need not be on this one.
         if not workflow.non_local_exec:
             check_commands(campaign)
-        if not (ROOT / "settings.json").exists():
-            check_application(campaign, campaign.application.check_data)
+        check_data(campaign, ROOT)
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
 

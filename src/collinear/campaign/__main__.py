@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -51,14 +52,20 @@ def main(arguments: list[str] | None = None) -> int:
             watch(campaign, root, given.watch, sys.stdout)
             return 0
         status = read_status(campaign, root)
-        lines = [status_line(status), *details(status, root)]
+        sys.stdout.write(
+            "\n".join([status_line(status), *details(status, root)]) + "\n"
+        )
+        sys.stdout.flush()
     except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        # What is still buffered has nowhere to go when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     # A warm start that was added and cannot be read; a damaged file of the campaign.
     except ValueError as error:
         sys.stderr.write(f"{given.config}: {error}\n")
         return 2
-    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 

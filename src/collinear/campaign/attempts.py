@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 FAILED_LOG = "failed.log"  # in work/: what failed attempts printed
+INTERRUPTED = "interrupted"  # in a line: the user ended this attempt
 _TAIL, _LINE = 4096, 200  # bytes of a log that are read, characters that are kept
 _KEPT = 2**16  # bytes of the log of a failed attempt
 
@@ -55,6 +56,8 @@ def read_attempts(work: Path) -> list[dict[str, Any]]:
 
 def attempt_failed(attempt: Mapping[str, Any]) -> bool:
     """Whether an attempt ended with a fault, or with a result that was refused."""
+    if attempt.get(INTERRUPTED):
+        return False
     return bool(attempt["exit_code"] != 0 or attempt.get("message"))
 
 

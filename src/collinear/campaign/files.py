@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,25 @@ from typing import Any
 _log = logging.getLogger(__name__)
 
 
+class DamagedFile(ValueError):
+    """A file that cannot be read as what it is; the message names it."""
+
+
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and shortest floats: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    """JSON with sorted keys and shortest numbers: equal values give equal text."""
+    plain = _shortest(value)
+    return json.dumps(plain, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _shortest(value: Any) -> Any:
+    """The same with whole numbers as integers: 1.0 is the setting 1."""
+    if isinstance(value, Mapping):
+        return {key: _shortest(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shortest(part) for part in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def digest(value: Any) -> str:
@@ -51,7 +67,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not valid JSON ({error})") from error
+        raise DamagedFile(f"{path}: not valid JSON ({error})") from error
+    except UnicodeDecodeError as error:
+        raise DamagedFile(f"{path}: is not text ({error})") from error
 
 
 def publish(source: Path, target: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from collinear.campaign.files import read_json, write_json
 from collinear.search import Status
 
+FILES = ("weights.pt", "curve.tsv")  # of a training, beside its result
+
 
 class ProgramError(RuntimeError):
     """The program broke or wrote what it must not; the message names the log."""
@@ -23,15 +25,28 @@ def check_outcome(path: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
         wanted: Names of the values that it must hold when its status is done.
 
     Raises:
-        ProgramError: Unknown status, or values that are neither numbers nor null.
+        ProgramError: Unknown status, values that are neither numbers nor null, or a
+            folder where a file must be.
     """
     try:
         record = read_json(path)
     except ValueError as error:
         raise ProgramError(str(error)) from error
     allowed = [status.value for status in Status]
-    if not isinstance(record, dict) or record.get("status") not in allowed:
-        raise ProgramError(f"{path}: status must be one of {allowed}")
+    if not isinstance(record, dict):
+        raise ProgramError(
+            f"{path}: must be a mapping, whose status must be one of {allowed}, but "
+            f"is {shown(record)}"
+        )
+    if record.get("status") not in allowed:
+        got = shown(record.get("status"))
+        raise ProgramError(f"{path}: status must be one of {allowed}, got {got}")
+    for name in FILES:
+        if (path.parent / name).is_dir():
+            raise ProgramError(
+                f"{path.parent / name} must be a file, but is a folder; write one file "
+                "(an archive, say)"
+            )
     values = record.get("values") or {}
     if not isinstance(values, dict):
         raise ProgramError(f"{path}: values must be a mapping, got {values!r}")
@@ -86,6 +101,12 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def shown(value: Any) -> str:
+    """What was got, for a message of one line."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _is_rung(rung: Any) -> bool:

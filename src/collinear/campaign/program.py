@@ -7,6 +7,7 @@ command is never started again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -22,6 +23,7 @@ from typing import Any
 
 from collinear.campaign.attempts import (
     FAILED_LOG,
+    INTERRUPTED,
     append_record,
     keep_log,
     last_line,
@@ -41,6 +43,8 @@ STOP = "stop.json"  # beside settings.json: what may stop the training early
 # With less free space, a fault is the disk's and not the trial's.
 ENOUGH_BYTES = 16 * 2**20
 _NOT_STARTED = 127  # exit code of a program that is not there, as a shell gives it
+_SAVING_SECONDS = 30.0  # that an interrupted program may take to save its state
+_INTERRUPTED = 130  # likewise, of one that Ctrl-C has ended
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -196,6 +200,10 @@ def _start(stage: Stage, descriptor: int) -> None:
     except ProgramError as error:
         _record_attempt(stage, started, _NOT_STARTED, error)
         raise
+    except KeyboardInterrupt:
+        # Ctrl-C goes to the program too. Its time was used, whatever it was used for.
+        _record_interrupt(stage, started)
+        raise
     refusal = _refusal(stage) if stage.result.exists() else None
     _record_attempt(stage, started, code, refusal)
     if over is not None and not stage.result.exists():
@@ -237,11 +245,21 @@ def _run(
         try:
             end = process.terminate
             with watched(end), overseen(stage.overtime, end, started) as reasons:
-                code = process.wait()
+                code = _ended(process)
             return code, reasons[0] if reasons else None
         finally:
             for number, handler in zip(numbers, previous, strict=True):
                 signal.signal(number, handler)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Waits for a program; after Ctrl-C, which it gets too, a while for its state."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.wait(_SAVING_SECONDS)
+        raise
 
 
 def _forward(process: subprocess.Popen[bytes]) -> Any:
@@ -251,6 +269,17 @@ def _forward(process: subprocess.Popen[bytes]) -> Any:
         process.send_signal(signal.SIGTERM)
 
     return handler
+
+
+def _record_interrupt(stage: Stage, started: float) -> None:
+    record = {
+        "started": started,
+        "ended": time.time(),
+        "exit_code": _INTERRUPTED,
+        "host": socket.gethostname(),
+        INTERRUPTED: True,
+    }
+    append_record(stage.work, record)
 
 
 def _record_attempt(

@@ -37,6 +37,7 @@ from collinear.search import Status
 WEIGHTS = "weights.pt"
 CURVE = "curve.tsv"
 SCORE = "score.json"
+MADE = "published.json"  # in the work folder: sizes of the files as first published
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def pretrain(context: Context, design: str | None = None) -> None:
         threads=campaign.threads,
         log=context.log,
     )
-    metrics = run_stage(stage)
+    metrics = _train(stage)
     # One design of several may fail: then its trials do.
     if metrics["status"] != Status.DONE and design is None:
         raise ProgramError(
@@ -155,7 +156,7 @@ def finetune(context: Context, name: TrialName) -> None:
         values=() if campaign.application.score else campaign.application.values,
     )
     if not _starts_from_nothing(context, name, stage):
-        run_stage(stage, context.attempt)
+        _train(stage, context.attempt)
     _publish_training(stage.work, files.folder)
 
 
@@ -173,13 +174,39 @@ def _starts_from_nothing(context: Context, name: TrialName, stage: Stage) -> boo
     return True
 
 
+def _train(stage: Stage, attempt: int | None = None) -> dict[str, Any]:
+    if not stage.result.exists():  # what an earlier training made says nothing of this
+        (stage.work / MADE).unlink(missing_ok=True)
+    return run_stage(stage, attempt)
+
+
 def _publish_training(work: Path, folder: Path) -> None:
     for name in (WEIGHTS, CURVE):
-        if (work / name).exists():
+        if (work / name).is_file():  # a failed trial may have left anything there
             publish(work / name, folder / name)
         else:
+            _check_never_made(work, name)
             write_text(folder / name, "")
     publish(work / METRICS, folder / METRICS)
+    sizes = {name: (folder / name).stat().st_size for name in (WEIGHTS, CURVE)}
+    write_json(work / MADE, sizes)
+
+
+def _check_never_made(work: Path, name: str) -> None:
+    """Checks that a file may be empty: that the program did not make one.
+
+    Raises:
+        ProgramError: It did, and the file was lost since.
+    """
+    record, made = read_json(work / METRICS), {}
+    if (work / MADE).exists():
+        made = read_json(work / MADE)
+    over = record["status"] in (Status.DONE, Status.STOPPED)
+    if over and (record.get("weights") == name or made.get(name)):
+        raise ProgramError(
+            f"{work / name} is missing, though the training that wrote it is over; put "
+            f"it back, or remove {work / METRICS} to train again"
+        )
 
 
 def score(context: Context, name: TrialName) -> None:

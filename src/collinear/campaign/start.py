@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from collinear.campaign.config import Campaign, load_campaign
-from collinear.campaign.digests import check_frozen
-from collinear.campaign.files import read_json, try_lock
+from collinear.campaign.digests import check_frozen, scoring_digest
+from collinear.campaign.files import DamagedFile, read_json, try_lock
+from collinear.campaign.prepare import PRODUCTS
 from collinear.campaign.program import expand, thread_environment
 from collinear.campaign.race_plan import check_part
 from collinear.campaign.schema import ConfigError
+from collinear.campaign.stages import SCORE
+from collinear.campaign.steps import told_trials
 from collinear.campaign.stopped import METRICS
 from collinear.campaign.trials import program_input
 from collinear.campaign.warm_start import read_prior
@@ -40,9 +43,24 @@ def open_campaign(
     campaign = load_campaign(config, schema)
     root = results / campaign.name
     _check_writable(root)
-    check_frozen(campaign, root)
-    read_prior(campaign, root)  # a warm start that cannot be read is found here
+    try:
+        check_frozen(campaign, root)
+        read_prior(campaign, root)  # a warm start that cannot be read is found here
+    except DamagedFile as error:
+        raise ConfigError(f"{error}; put it back from a copy") from error
     return campaign
+
+
+def check_journal(root: Path) -> None:
+    """Checks that the journal of a started campaign can be read.
+
+    Raises:
+        ConfigError: A file of it is damaged.
+    """
+    try:
+        told_trials(root)
+    except DamagedFile as error:
+        raise ConfigError(f"{error}; put it back from a copy") from error
 
 
 def check_commands(campaign: Campaign) -> None:
@@ -52,7 +70,9 @@ def check_commands(campaign: Campaign) -> None:
         ConfigError: One is not; the message names the key and the program.
     """
     application = campaign.application
-    for key in ("pretrain", "finetune", "score", "pretrain_variant", "illustrate"):
+    keys = ["pretrain", "finetune", "score", "pretrain_variant", "illustrate"]
+    keys += [name for name in PRODUCTS if getattr(campaign.prepare, name)]
+    for key in keys:
         command = getattr(application, key)
         if command and shutil.which(expand(command)[0]) is None:
             raise ConfigError(
@@ -92,12 +112,60 @@ def check_recorded(campaign: Campaign, root: Path) -> None:
         return
 
 
-def check_application(campaign: Campaign, command: Sequence[str] | None) -> None:
+def check_data(campaign: Campaign, root: Path) -> None:
+    """Lets the application check its data, at each start that has jobs to run.
+
+    Data that are gone or others than those of earlier results would fail every trial,
+    or mix results that cannot be compared.
+
+    Raises:
+        ConfigError: With the message of the application.
+    """
+    more = {"recorded": recorded_digests(campaign, root)}
+    check_application(campaign, campaign.application.check_data, more)
+
+
+def recorded_digests(campaign: Campaign, root: Path) -> dict[str, dict[str, Any]]:
+    """The ``digests`` of a finished training and of a finished scoring, if any.
+
+    One of each is enough: all were made of the same data.
+
+    Args:
+        campaign: The campaign as configured now; scores of other settings are left out.
+        root: Folder of the campaign.
+
+    Returns:
+        By ``training`` and ``scoring``; without a key where nothing was recorded.
+    """
+    scored = f"trials/*/seed*/work/score-{scoring_digest(campaign)[:12]}/{SCORE}"
+    places = {
+        "training": [f"pretrain/work/{METRICS}", f"trials/*/seed*/work/{METRICS}"],
+        "scoring": [scored],
+    }
+    found: dict[str, dict[str, Any]] = {}
+    for key, patterns in places.items():
+        for path in (path for p in patterns for path in sorted(root.glob(p))):
+            try:
+                digests = read_json(path)["digests"]
+            except (ValueError, KeyError, TypeError):
+                continue  # torn, or a program that records none
+            if isinstance(digests, dict):
+                found[key] = digests
+                break
+    return found
+
+
+def check_application(
+    campaign: Campaign,
+    command: Sequence[str] | None,
+    more: Mapping[str, Any] | None = None,
+) -> None:
     """Lets the application check its settings or data before any training.
 
     Args:
         campaign: The campaign.
         command: ``application.check`` or ``application.check_data``; None does nothing.
+        more: What the command reads besides `check_input`.
 
     Raises:
         ConfigError: With the message of the application.
@@ -106,7 +174,8 @@ def check_application(campaign: Campaign, command: Sequence[str] | None) -> None
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "settings.json"
-        path.write_text(json.dumps(check_input(campaign)), encoding="utf-8")
+        content = {**check_input(campaign), **(more or {})}
+        path.write_text(json.dumps(content), encoding="utf-8")
         arguments = [*expand(command), "--config", str(path)]
         if campaign.application.init is not None:
             arguments += ["--init", campaign.application.init]

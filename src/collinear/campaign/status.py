@@ -169,7 +169,8 @@ def _describe_finals(status: CampaignStatus) -> list[str]:
     sd = f" (sd {best.sd:.2g})" if best.sd is not None else ""
     setting = " ".join(f"{n}={describe_number(v)}" for n, v in best.params.items())
     runs = f"{best.n} fresh run" + ("s" if best.n > 1 else "")
-    return [f"finals: {objective} {best.mean:.4g}{sd} in {runs} at {setting}"]
+    fewer = f" ({finals.note})" if finals.note else ""
+    return [f"finals: {objective} {best.mean:.4g}{sd} in {runs} at {setting}{fewer}"]
 
 
 def status_line(status: CampaignStatus) -> str:

@@ -92,7 +92,7 @@ def _spent(campaign: Campaign, history: History) -> str:
     if campaign.finals is None:
         return f"all {campaign.max_trials} trials were asked"
     searched = len({p.key for p in search_only(history).proposals})
-    finals = campaign.max_trials - campaign.search_trials
+    finals = campaign.max_trials - max(campaign.search_trials, searched)
     return (
         f"all {searched} trials of the search were asked; {finals} of at most "
         f"{campaign.max_trials} are kept for the finals"

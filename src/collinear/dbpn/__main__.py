@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from collinear.dbpn.config import STAGES, Settings, warnings_of
-from collinear.dbpn.data import IMAGE_ERRORS, list_images
+from collinear.dbpn.data import IMAGE_ERRORS, check_recorded, list_images
 from collinear.dbpn.parser import make_parser
 from collinear.dbpn.request import (
     check_designs,
@@ -26,6 +26,7 @@ from collinear.dbpn.request import (
     check_stopping,
     read_race,
     read_request,
+    recorded_data,
     tuned_names,
 )
 from collinear.dbpn.scoring import check_model_file
@@ -91,6 +92,7 @@ def _check(options: argparse.Namespace) -> int:
         sys.stdout.write("ok: settings\n")
         return 0
     images = list_images(settings)
+    check_recorded(images, recorded_data(options.config), settings.scale)
     check_stopping(options.config, len(images.train))
     largest = max(settings.pretrain.patch, settings.finetune.patch)
     for variant in check_race(options.config, len(images.train)):
@@ -304,6 +306,9 @@ def _params(options: argparse.Namespace) -> dict[str, float]:
             raise ConfigError(
                 f"--param must be NAME=NUMBER, but got {text!r}"
             ) from None
+        if not name or name in found:
+            fault = "gives a value twice" if name else "names nothing"
+            raise ConfigError(f"--param must be NAME=NUMBER, but {text!r} {fault}")
         found[name] = int(number) if number.is_integer() else number
     return found
 

@@ -25,6 +25,7 @@ from collinear.dbpn.weights import (
 )
 
 REFERENCE_SUFFIX = ".reference.pth"
+_SUFFIXES = (".pt", SAFETENSORS, REFERENCE_SUFFIX)
 
 
 def run_convert(
@@ -35,15 +36,21 @@ def run_convert(
     Args:
         source: Our weights, or a file of the authors' public program.
         out: Ends in `.safetensors` for that format, in `.reference.pth` for the
-            authors' names, or else is a file of ours.
+            authors' names, or in `.pt` for a file of ours.
         residual: Whether a network of the authors adds to the bicubic image.
         normalisation: Range of its images, "none" (their main program) or "imagenet"
             (their adversarial program).
 
     Raises:
-        ConfigError: An option is missing, or given where the file itself says it.
+        ConfigError: The name ends otherwise, or an option is missing, or given where
+            the file itself says it.
         WeightsError: The file cannot be used.
     """
+    if not out.name.endswith(_SUFFIXES):
+        raise ConfigError(
+            f"--out must end in one of {', '.join(_SUFFIXES)}, which says the format, "
+            f"but got {out.name!r}"
+        )
     weights = _any_weights(source, residual, normalisation)
     weights.build()
     make_folder(out.parent)

@@ -8,7 +8,7 @@ rule.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -124,6 +124,31 @@ def data_digest(images: Sequence[ImageFile], scale: int) -> str:
         for image in images
     ]
     return digest_of([_LQ_RECIPE, scale, names])
+
+
+def check_recorded(images: ImageSets, recorded: Mapping[str, str], scale: int) -> None:
+    """Check that the images are those of a campaign's earlier results.
+
+    Args:
+        images: The images of today.
+        recorded: Digests of the earlier ones, as of `request.recorded_data`.
+        scale: 2, 4 or 8.
+
+    Raises:
+        DataError: They are others, so new results could not be compared with the old.
+    """
+    way_out = "give the campaign another name to start anew"
+    if recorded.get("training") not in (None, data_digest(images.train, scale)):
+        raise DataError(
+            "data: the training images are not those of the campaign's earlier "
+            f"trainings; put these back, or {way_out}"
+        )
+    if recorded.get("scoring") not in (None, data_digest(images.evaluation, scale)):
+        raise DataError(
+            "scoring.evaluation: the images are not those that the earlier trials were "
+            "scored on; put these back, or name another folder, and all trials are "
+            f"scored again on its images, or {way_out}"
+        )
 
 
 def load_pairs(images: Sequence[ImageFile], scale: int) -> list[ImagePair]:

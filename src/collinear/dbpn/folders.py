@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+OTHER_SUFFIXES = (".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2", ".ppm", ".avif")
+"""Of images that are not read."""
 PLACE = "{}"
 """Stands for the original's name in a template such as `{}x4`."""
+
+
+_SHOWN = 3  # names in a warning
+
+_log = logging.getLogger(__name__)
 
 
 class DataError(ValueError):
@@ -107,6 +115,21 @@ def _images_of(folder: Path, key: str) -> list[Path]:
     )
     if not found:
         raise DataError(f"{key}: {folder} has no .png, .jpg or .jpeg file")
+    others = sorted(
+        p.name
+        for p in folder.iterdir()
+        if p.suffix.lower() in OTHER_SUFFIXES and not p.name.startswith(".")
+    )
+    if others:
+        _log.warning(
+            "%s: %s holds %d images of other types, which are not read (%s%s); convert "
+            "them to PNG",
+            key,
+            folder,
+            len(others),
+            ", ".join(others[:_SHOWN]),
+            " ..." if len(others) > _SHOWN else "",
+        )
     return found
 
 

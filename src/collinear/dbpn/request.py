@@ -102,6 +102,26 @@ def check_stopping(path: Path, images: int | None = None) -> None:
         raise ConfigError(str(error)) from error
 
 
+def recorded_data(path: Path) -> dict[str, str]:
+    """Return the digests of the images of a campaign's earlier results.
+
+    Args:
+        path: A file as of `read_request`; `recorded` in it may hold the digests that
+            finished trainings (`training`) and scorings (`scoring`) wrote.
+
+    Returns:
+        By `training` and `scoring`; without a key where nothing was recorded.
+    """
+    content = _parsed(path.read_text(encoding="utf-8"), path)
+    recorded = content.get("recorded") if isinstance(content, dict) else None
+    pairs = recorded.items() if isinstance(recorded, Mapping) else ()
+    return {
+        name: str(digests["data"])
+        for name, digests in pairs
+        if isinstance(digests, Mapping) and digests.get("data") is not None
+    }
+
+
 def check_designs(path: Path) -> None:
     """Check that axes that change the network change the pretraining too.
 
@@ -228,6 +248,7 @@ def _settings_of(content: Any) -> Settings:
     top.take("stopping")  # see `check_stopping`
     top.take("pretrain_axes")  # see `check_designs`
     top.take("race")  # see `check_race` and `read_race`
+    top.take("recorded")  # see `recorded_data`
     wanted = top.strict_list("wanted", [])
     top.finish()
 

@@ -87,6 +87,8 @@ def run_tuning(
         "stage": digest_of(as_json(stage)),
         "stages": settings.model.stages,
     }
+    fits = memory_fits(settings, device, cost, memory_mib)
+    _check_fits(settings, fits)  # before anything is measured
     found = tune(
         chosen,
         measure,
@@ -96,7 +98,6 @@ def run_tuning(
     )
     for size in found.unsettled:
         _log.warning("the time at size %d is not known well; the machine is busy", size)
-    fits = memory_fits(settings, device, cost, memory_mib)
     part, why = choose_accumulation(settings, found, fits)
     record = {
         "status": "done",
@@ -154,24 +155,9 @@ def choose_accumulation(
     def memory_of(size: int) -> float:
         return 0.0 if size < limit and fits(size) else 2.0
 
-    couples = []
-    if stage.w_adversarial > 0:
-        couples.append("the discriminator normalises over a part")
-    if stage.gram == "minibatch" and stage.w_style > 0:
-        couples.append("gram: minibatch needs all of them")
+    couples = _check_fits(settings, lambda size: memory_of(size) <= 1)
     if couples:
-        if memory_of(stage.minibatch) > 1:
-            raise ConfigError(
-                f"finetune.minibatch {stage.minibatch} does not fit into memory, and "
-                f"its parts would be another training ({' and '.join(couples)}); take "
-                "a smaller minibatch or patch, or set accumulate yourself"
-            )
         return stage.minibatch, f"whole, because {' and '.join(couples)}"
-    if memory_of(1) > 1:
-        raise ConfigError(
-            "not even one item of finetune.minibatch fits into memory; take a smaller "
-            "patch or network, or more memory"
-        )
     part = choose_part(stage.minibatch, 1.0, memory_of, _seconds(found.model))
     if part == stage.minibatch:
         return part, "whole: it fits and no part is faster"
@@ -269,6 +255,31 @@ def _rule(name: str, settings: Settings, largest: int) -> Rule:
     if name == "gpu-usage":
         return GpuUsageMaximize(largest=largest)
     return EpochTimeMinimize(len(list_images(settings).train), largest=largest)
+
+
+def _check_fits(settings: Settings, fits: Callable[[int], bool]) -> list[str]:
+    """Check that the minibatch or its smallest parts fit; return what forbids parts.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    stage, couples = settings.finetune, []
+    if stage.w_adversarial > 0:
+        couples.append("the discriminator normalises over a part")
+    if stage.gram == "minibatch" and stage.w_style > 0:
+        couples.append("gram: minibatch needs all of them")
+    if couples and not fits(stage.minibatch):
+        raise ConfigError(
+            f"finetune.minibatch {stage.minibatch} does not fit into memory, and "
+            f"its parts would be another training ({' and '.join(couples)}); take "
+            "a smaller minibatch or patch, or set accumulate yourself"
+        )
+    if not couples and not fits(1):
+        raise ConfigError(
+            "not even one item of finetune.minibatch fits into memory; take a smaller "
+            "patch or network, or more memory"
+        )
+    return couples
 
 
 def memory_fits(

@@ -115,6 +115,12 @@ def not_applied(content: bytes, path: Path) -> list[str]:
         gamma = image.info.get("gamma")
         if gamma is not None and abs(gamma - _SRGB_GAMMA) > 0.001:
             found.append(f"its gamma {gamma:g}")
+        profile = image.info.get("icc_profile")
+        if profile and b"sRGB" not in profile.replace(b"\0", b""):  # or in UTF-16
+            found.append("its colour profile, which is not sRGB")
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            found.append(f"its animation of {frames} frames")
         return found
 
 
@@ -158,6 +164,11 @@ def _opened(content: bytes, path: Path) -> Iterator[Image.Image]:
 def _check_header(
     image: Image.Image, expected: str, content: bytes, path: Path
 ) -> None:
+    if image.format == "MPO":  # several JPEGs in one file, as phones write them
+        raise ImageError(
+            f"{path}: holds several photographs (MPO, as phones write them); store the "
+            "first of them as PNG or JPEG"
+        )
     if image.format != expected:
         raise ImageError(
             f"{path}: the name says {expected}, but the file is {image.format}; "

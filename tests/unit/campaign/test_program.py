@@ -1,13 +1,16 @@
 """Programs that end well, break, lie or are started again."""
 
 import dataclasses
+import os
+import signal
+import subprocess
 import sys
 import time
 
 import pytest
 
 from collinear.campaign import program
-from collinear.campaign.attempts import read_attempts
+from collinear.campaign.attempts import attempt_failed, read_attempts
 from collinear.campaign.files import read_json, write_json
 from collinear.campaign.outcome import ProgramError, check_outcome
 from collinear.campaign.overtime import Overtime, looking
@@ -145,6 +148,8 @@ def test_fault_of_the_pretraining_is_never_an_outcome(make_stage):
         (f'{{"status": "done", "values": {{"x": 1{"0" * 400}}}}}', "must be a finite"),
         ('{"status"', "not valid JSON"),
         ("[]", "status must be one of"),
+        ("[]", r"must be a mapping.*but is \[\]"),
+        ('{"status": "DONE"}', "status must be one of.*got 'DONE'"),
         ('{"status": "done", "values": [1, 2]}', "values must be a mapping"),
         (
             '{"status": "done", "values": {"x": 1}, "rungs": 3}',
@@ -372,3 +377,41 @@ def test_values_of_a_divergence_may_be_nan(make_stage):
     stage = make_stage(result='{"status": "diverged", "values": {"x": NaN}}')
     record = run_stage(dataclasses.replace(stage, values=("x",)), 1)
     assert record == {"status": "diverged", "values": {"x": None}}
+
+
+def test_the_time_of_an_interrupted_attempt_is_kept(make_stage, tmp_path):
+    """Ctrl-C goes to the whole group; the program saves its state, then both end."""
+    slow = tmp_path / "program.py"
+    slow.write_text(
+        "import pathlib, signal, sys, time\n"
+        "def save(*_):\n"
+        "    time.sleep(0.6)\n"
+        "    pathlib.Path('saved').touch()\n"
+        "    sys.exit(75)\n"
+        "signal.signal(signal.SIGINT, save)\n"
+        "pathlib.Path('begun').touch()\n"
+        "time.sleep(60)\n"
+    )
+    starter = tmp_path / "starter.py"
+    starter.write_text(
+        "import pathlib\n"
+        "from collinear.campaign.program import Stage, run_stage\n"
+        "here = pathlib.Path.cwd()\n"
+        "run_stage(Stage(('{python}', 'program.py'), here / 'work', 'metrics.json', {},"
+        " None, 5, 1, here / 'log'), 1)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(starter)],
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=30) != 0
+    assert (tmp_path / "saved").exists()
+    (attempt,) = read_attempts(tmp_path / "work")
+    assert attempt["ended"] - attempt["started"] > 0.6
+    assert not attempt_failed(attempt)

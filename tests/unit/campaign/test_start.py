@@ -8,9 +8,18 @@ import time
 
 import pytest
 
-from collinear.campaign.files import write_json
+from collinear.campaign.digests import freeze, scoring_digest
+from collinear.campaign.files import read_json, write_json
 from collinear.campaign.schema import ConfigError
-from collinear.campaign.start import check_commands, check_recorded, heed_sigterm
+from collinear.campaign.start import (
+    check_commands,
+    check_data,
+    check_journal,
+    check_recorded,
+    heed_sigterm,
+    open_campaign,
+    recorded_digests,
+)
 
 
 class Scheduler:
@@ -60,6 +69,63 @@ def test_a_program_that_is_not_there_is_found_before_the_first_job(
     wrong = application | {key: ["no_such_program", "x"]}
     with pytest.raises(ConfigError, match=rf"{key}: there is no program 'no_such"):
         check_commands(make_campaign(application=wrong))
+
+
+@pytest.mark.parametrize("key", ["profile", "tune_minibatch"])
+def test_so_is_a_program_that_only_measures(make_campaign, settings, key):
+    there = {"pretrain": ["sh", "x"], "finetune": ["sh", "x"]}
+    application = settings["application"] | there | {key: ["no_such_program", "x"]}
+    check_commands(make_campaign(application=application))  # nothing asks for it
+    with pytest.raises(ConfigError, match=rf"{key}: there is no program 'no_such"):
+        check_commands(make_campaign(application=application, prepare={key: True}))
+
+
+def test_a_check_of_data_is_told_what_earlier_results_recorded(
+    make_campaign, settings, tmp_path
+):
+    seen = tmp_path / "seen.json"
+    program = tmp_path / "check.py"
+    program.write_text(
+        "import json, shutil, sys\n"
+        f"shutil.copy(sys.argv[2], {str(seen)!r})\n"
+        "recorded = json.load(open(sys.argv[2]))['recorded']\n"
+        "sys.exit('other data' if recorded.get('training') == {'data': 'b'} else 0)\n"
+    )
+    score = {"score": ["program"], "check_data": ["{python}", str(program)]}
+    campaign = make_campaign(application=settings["application"] | score)
+    check_data(campaign, tmp_path / "small")
+    assert read_json(seen)["recorded"] == {}
+    work = tmp_path / "small/trials/0-1/seed1/work"
+    (work / "old").mkdir(parents=True)
+    (work / "metrics.json").write_text("torn")
+    write_json(tmp_path / "small/trials/1-1/seed1/work/metrics.json", {"digests": 3})
+    write_json(work / "score-000000000000/score.json", {"digests": {"data": "old"}})
+    assert recorded_digests(campaign, tmp_path / "small") == {}
+    now = f"score-{scoring_digest(campaign)[:12]}/score.json"
+    write_json(work / now, {"digests": {"data": "a"}})
+    write_json(
+        tmp_path / "small/pretrain/work/metrics.json", {"digests": {"data": "b"}}
+    )
+    with pytest.raises(ConfigError, match="other data"):
+        check_data(campaign, tmp_path / "small")
+    recorded = {"training": {"data": "b"}, "scoring": {"data": "a"}}
+    assert read_json(seen)["recorded"] == recorded
+    assert "recorded" not in read_json(seen)["settings"]
+
+
+def test_damaged_files_of_a_campaign_are_one_message(
+    campaign, settings, schema, tmp_path
+):
+    root = tmp_path / "small"
+    freeze(campaign, root)
+    told = root / "history/told/lane00-0.json"
+    told.parent.mkdir(parents=True)
+    told.write_text("")
+    with pytest.raises(ConfigError, match=r"lane00-0\.json: not valid JSON.*a copy"):
+        check_journal(root)
+    (root / "settings.json").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match=r"settings\.json: is not text.*a copy"):
+        open_campaign(settings, schema, tmp_path)
 
 
 def test_values_that_finished_trainings_lack_are_refused(

@@ -253,6 +253,17 @@ def test_another_campaign_is_placed_on_the_grid(make_campaign, other, tmp_path, 
     )
 
 
+@pytest.mark.parametrize("below", ["", "report/trials.tsv"])
+def test_a_campaign_does_not_start_from_itself(
+    make_campaign, other, tmp_path, monkeypatch, below
+):
+    monkeypatch.chdir(tmp_path)
+    itself = make_campaign(**ANOVA, warm_start=f"./other/../other/{below}")
+    with pytest.raises(ConfigError, match="this campaign itself"):
+        read_prior(itself, other)
+    assert read_prior(itself, tmp_path / "new") is not None
+
+
 def test_what_the_other_campaign_does_later_changes_nothing(
     make_campaign, other, tmp_path
 ):

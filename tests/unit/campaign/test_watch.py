@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -172,3 +174,20 @@ def test_a_damaged_journal_is_named(settings, root, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["status", str(path), "--watch", "abc"])
     assert "must be 0.1 s or more, but got abc" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(settings, root, tmp_path):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    (root / "settings.json").unlink()
+    freeze(load_campaign(settings), root)
+    command = [sys.executable, "-m", "collinear.campaign", "status", str(path)]
+    command += ["--results", str(tmp_path), "--watch", "0.1"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline().startswith("small: 2 of")
+    process.stdout.close()
+    assert process.wait(timeout=30) == 0
+    assert process.stderr.read() == ""
+    process.stderr.close()

@@ -16,7 +16,7 @@ import torch
 from collinear.dbpn.__main__ import EXIT_BAD_INPUT, EXIT_STOPPED, main
 from collinear.dbpn.device import peak_memory_mb
 from collinear.dbpn.weights import WeightsError, load_weights
-from collinear.quality.images import read_image
+from collinear.quality.images import read_image, write_png
 from collinear.quality.score import VALUES
 
 
@@ -379,3 +379,44 @@ def test_a_finished_training_is_whole_and_says_how_it_ended(
     (pretrained / "metrics.json").write_text('{"identity": []}')
     assert run("pretrain", request_file(), "pre", "--seed", "1") == EXIT_BAD_INPUT
     assert "is not the record of a training" in one_line(capsys)
+
+
+def test_check_refuses_other_images_than_those_of_earlier_results(
+    run, request_file, pretrained, tmp_path, capsys
+):
+    trained = json.loads((pretrained / "metrics.json").read_text())["digests"]
+    weights = ["--init", str(pretrained / "weights.pt")]
+    assert run("score", request_file(), "score", *weights, "--seed", "1") == 0
+    scored = json.loads((tmp_path / "score/score.json").read_text())["digests"]
+    config = request_file(recorded={"training": trained, "scoring": scored})
+    assert main(["check", "--config", config]) == 0
+    shutil.copy(tmp_path / "train/train0.png", tmp_path / "train/kept.png")
+    os.replace(tmp_path / "train/kept.png", tmp_path / "train/renamed.png")
+    (tmp_path / "train/train0.png").unlink()
+    capsys.readouterr()
+    assert main(["check", "--config", config]) == EXIT_BAD_INPUT
+    assert "the training images are not those of the" in capsys.readouterr().err
+    config = request_file(recorded={"training": {}, "scoring": scored})
+    assert main(["check", "--config", config]) == 0
+    image = read_image(tmp_path / "evaluation/evaluation0.png").copy()
+    image[0, 0] ^= 1
+    write_png(tmp_path / "evaluation/evaluation0.png", image)
+    capsys.readouterr()
+    assert main(["check", "--config", config]) == EXIT_BAD_INPUT
+    assert "not those that the earlier trials were scored on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["w_style=1", "w_style=2"], "'w_style=2' gives a value twice"),
+        (["=1"], "'=1' names nothing"),
+    ],
+)
+def test_a_parameter_is_given_once_and_by_name(
+    request_file, tmp_path, capsys, more, said
+):
+    options = [word for text in more for word in ("--param", text)]
+    options += ["--cost", str(tmp_path / "cost.json"), "--config", request_file()]
+    assert main(["predict", *options]) == EXIT_BAD_INPUT
+    assert said in capsys.readouterr().err

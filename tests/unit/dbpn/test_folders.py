@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from collinear.dbpn.data import DataError, data_digest, list_images, load_pair
+from collinear.dbpn.folders import find_images
 from collinear.dbpn.minibatch import PatchSource
 from collinear.dbpn.section import ConfigError
 from collinear.dbpn.store import load_or_keep_pairs
@@ -282,3 +283,15 @@ def test_only_old_left_overs_of_a_store_are_removed(tiny, div2k):
     shutil.rmtree(folder)
     load_or_keep_pairs(images, 2, cache)
     assert sorted(cache.iterdir()) == sorted([young, folder])
+
+
+def test_images_of_other_types_are_named(div2k, caplog):
+    folder = div2k / "DIV2K_train_HR"
+    assert len(find_images([folder], "data.train")) == 2
+    assert not caplog.records
+    for name in ("a.tif", "b.WEBP", "c.bmp", "d.gif", ".hidden.tif", "notes.txt"):
+        (folder / name).touch()
+    assert len(find_images([folder], "data.train")) == 2
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"data.train: {folder} holds 4 images of")
+    assert "(a.tif, b.WEBP, c.bmp ...)" in record.getMessage()

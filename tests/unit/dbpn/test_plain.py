@@ -162,3 +162,13 @@ def test_truncated_safetensors_are_refused(published, tmp_path, capsys):
         whole.write_bytes(content[:length])
         assert convert(whole, tmp_path / "y.pt") == EXIT_BAD_INPUT
         assert "w.safetensors: is not a file of weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["q.txt", "w.pth", "w.safetensor"])
+def test_a_name_that_says_no_format_is_refused(published, tmp_path, capsys, name):
+    options = ["--residual", "yes", "--normalisation", "none"]
+    assert convert(published, tmp_path / name, *options) == EXIT_BAD_INPUT
+    said = capsys.readouterr().err
+    assert "--out must end in one of .pt, .safetensors, .reference.pth" in said
+    assert f"but got '{name}'" in said
+    assert not (tmp_path / name).exists()

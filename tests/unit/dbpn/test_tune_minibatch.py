@@ -134,9 +134,9 @@ def test_a_busy_gpu_is_not_profiled(monkeypatch):
         profile.quiet_device(torch.device("cuda"))
 
 
-def test_predicted_memory_limits_a_part(tiny, tmp_path):
+def test_predicted_memory_limits_a_part(tiny, tmp_path, folders, scoring):
     """The upper end of 300 MiB and 2 MiB a MiB of tensors, for parts of eight."""
-    settings = tiny({"finetune": PLAIN})
+    settings = tiny({"data": folders, "finetune": PLAIN}, scoring=scoring)
     rows = []
     for size in (1, 2, 3, 4, 6, 8):
         point = UpdatePoint(size, 8, 2, features=True)
@@ -158,6 +158,9 @@ def test_predicted_memory_limits_a_part(tiny, tmp_path):
     assert [size for size in (1, 2, 4, 8) if fits(size)] == [1, 2, 4]
     found = tuned({1: 1.0, 2: 1.5, 4: 2.5, 8: 4.5})
     assert choose_accumulation(settings, found, fits)[0] == 4
+    with pytest.raises(ConfigError, match="not even one item"):
+        run_tuning(settings, out=tmp_path / "tuned", cost=path, memory_mib=1.0)
+    assert not list((tmp_path / "tuned").glob("sizes*"))  # nothing was measured
 
 
 def test_limits_that_say_nothing_are_refused(tiny, tmp_path, folders, scoring):

@@ -165,6 +165,50 @@ def test_what_is_not_applied_is_warned_about(folders, capsys, more, said):
         assert err.startswith(f"warning: {sr / 'b.png'}: its {said} was not applied")
 
 
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        (b"desc Adobe RGB (1998)", "its colour profile, which is not sRGB"),
+        (b"desc sRGB IEC61966-2.1", None),
+        ("mluc sRGB built-in".encode("utf-16-be"), None),
+    ],
+)
+def test_a_colour_profile_is_warned_about(folders, capsys, profile, said):
+    sr, _ = folders
+    before = run(capsys, *folders, "--csv", "--jobs", 1)[1]
+    image = Image.open(sr / "b.png").copy()
+    image.save(sr / "b.png", icc_profile=profile)
+    code, scores, err = run(capsys, *folders, "--csv", "--jobs", 1)
+    assert (code, scores) == (0, before)
+    assert (said in err) if said else err == ""
+
+
+def test_later_frames_are_warned_about(folders, capsys):
+    sr, _ = folders
+    first = Image.open(sr / "b.png").copy()
+    other = first.transpose(Image.Transpose.ROTATE_180)
+    first.save(sr / "b.png", save_all=True, append_images=[other, first])
+    code, _, err = run(capsys, *folders, "--csv", "--jobs", 1)
+    assert code == 0
+    assert "its animation of 3 frames was not applied" in err
+
+
+def test_photographs_of_a_phone_get_advice_that_helps(folders, capsys):
+    sr, _ = folders
+    image = Image.open(sr / "b.png").copy()
+    image.save(sr / "b.jpg", format="MPO", save_all=True, append_images=[image])
+    (sr / "b.png").unlink()
+    code, _, err = run(capsys, *folders, "--csv", "--jobs", 1)
+    assert code == 2
+    assert "MPO, as phones write them" in err
+
+
+def test_a_number_of_jobs_in_other_digits_is_named(folders, capsys):
+    with pytest.raises(SystemExit):
+        run(capsys, *folders, "--jobs", "²")
+    assert "must be 1 or more, but got '²'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("exif", [b"II*\0", b"garbage", b"MM\0*\0\0\0\xff"])
 def test_damaged_exif_says_nothing(folders, capsys, exif):
     sr, _ = folders
