@@ -49,7 +49,8 @@ def predict(losses: Sequence[float], epoch: int) -> Prediction:
 
     The form with the smaller error over the second half of the curve is used, weighted
     towards the end, and what it still falls is taken off the mean of the last three
-    losses. So a prediction never lies above these, nor below 0 for a positive loss.
+    losses. So a prediction never lies above these, nor below 0 for a positive loss. At
+    an epoch of the curve nothing is predicted: the value is the loss there.
 
     It falls by no more than as much for each doubling of the epochs as in the last
     doubling seen: against the logarithm of time, a curve that has left its start gets

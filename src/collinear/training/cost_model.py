@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.stats import t as student
 
-from collinear.training.errors import TuningError
+from collinear.training.cost_checks import (
+    check_names,
+    read_costs,
+    read_count,
+    read_counts,
+)
+from collinear.training.errors import TuningError, check_positive, check_share
 
 _Array = NDArray[np.float64]
 
@@ -80,20 +86,30 @@ class CostModel:
 
         Args:
             counts: A value for each name, and for `host_name`; others do not matter.
-            level: Share of new measurements inside the interval.
-            reach: Factor by which a count may leave what was measured.
+            level: Share of new measurements inside the interval, between 0 and 1.
+            reach: Factor by which a count may leave what was measured, above 0.
 
         Raises:
-            TuningError: A count is needed that the profile has never seen.
+            TuningError: A count is missing, not finite or below 0, or the profile has
+                never seen it; or the level or the reach is out of its range.
         """
-        row = np.array([counts[name] for name in self.names], float)
+        check_share("level", level)
+        check_positive("reach", reach)
+        row = np.array(
+            [read_count(counts, name, "a prediction") for name in self.names]
+        )
+        starts = (
+            read_count(counts, self.host_name, "a prediction")
+            if self.host_name
+            else 0.0
+        )
         self._check_known(row)
         value = float(row @ np.array(self.coefficients))
         if value <= 0:
             raise TuningError(f"the predicted cost must be above 0 for {dict(counts)}")
         used = row[self._used] / value
         leverage = float(used @ np.array(self.spread) @ used) if len(used) else 0.0
-        host = self.host * counts[self.host_name] if self.host_name else 0.0
+        host = self.host * starts
         if host > value:
             value, leverage = host, 0.0
         width = student.ppf((1 + level) / 2, self.freedom) * self.deviation
@@ -164,13 +180,14 @@ def fit_cost(
 
     Args:
         rows: Counts of each measurement, all with the same names.
-        costs: What was measured, above 0.
-        host: Name of the count that bounds the cost from the host's side; it is no part
-            of the sum.
+        costs: What was measured, one a row, above 0.
+        host: Name of the count that bounds the cost from the host's side, above 0 in
+            each row; it is no part of the sum, which needs one count at least.
 
     Raises:
-        TuningError: Fewer measurements than counts and one, a cost that is not above 0,
-            or a count that is not finite or below 0.
+        TuningError: Fewer measurements than counts and one, no count beside the host's,
+            rows of other names, not one cost a row, a cost that is not above 0, or a
+            count that is not finite or below 0 (the host's: not above 0).
     """
     names = tuple(name for name in rows[0] if name != host) if rows else ()
     if len(rows) <= len(names):
@@ -178,15 +195,18 @@ def fit_cost(
             f"a cost of {len(names)} counts needs {len(names) + 1} measurements or "
             f"more, but got {len(rows)}"
         )
-    x = np.array([[row[name] for name in names] for row in rows], float)
-    y = np.array(costs, float)
-    if not (np.isfinite(y).all() and (y > 0).all()):
-        raise TuningError(f"measured costs must be above 0, but got {list(costs)}")
-    if not (np.isfinite(x).all() and (x >= 0).all()):
-        raise TuningError("counts must be finite and 0 or more, but one is not")
+    check_names(rows, names, host)
+    y = np.array(read_costs(costs, len(rows)))
+    x = np.array(read_counts(rows, names))
     if not host:
         return _fit(names, x, y)
-    return _fit_with_host(names, x, y, host, np.array([row[host] for row in rows]))
+    starts = np.array(read_counts(rows, (host,)))[:, 0]
+    if not (starts > 0).all():
+        raise TuningError(
+            f"the host's count {host!r} must be above 0 in each row, but is 0 in row "
+            f"{int(np.argmin(starts)) + 1}"
+        )
+    return _fit_with_host(names, x, y, host, starts)
 
 
 def _fit_with_host(

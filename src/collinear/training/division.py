@@ -121,7 +121,11 @@ def front(minibatch: int, choices: Sequence[Choice]) -> list[Division]:
 
     Returns:
         By ascending workspace and descending time; empty if there is none.
+
+    Raises:
+        TuningError: The minibatch is no whole number from 1 on.
     """
+    check_count("minibatch", minibatch)
     found: list[Division] = []
     for limit in sorted({choice.workspace for choice in choices}):
         try:
@@ -147,8 +151,10 @@ def divide_layers(
         limit: Bytes, for the sum over layers of their workspace.
 
     Raises:
-        TuningError: The least workspace of all layers is above the limit.
+        TuningError: The least workspace of all layers is above the limit, or the
+            minibatch is no whole number from 1 on.
     """
+    check_count("minibatch", minibatch)
     found: list[tuple[float, float, tuple[Division, ...]]] = [(0.0, 0.0, ())]
     for layer in layers:
         grown = [

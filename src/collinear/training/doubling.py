@@ -15,6 +15,9 @@ from collinear.training.host_device import HostDevice, fit_host_device
 from collinear.training.measurement import Measurement
 
 PATIENCE = 2
+FLAT = 32
+"""Doublings in a row without more time that no device reaches: where an item has 64
+bytes, as many as 2^32 are more than any memory holds."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Doubling:
     A gain is 1 - (seconds an item) / (the least seconds an item so far). The answer is
     the smallest size whose seconds an item are within `gain` of the least, measured or
     by the fitted model of larger sizes: a small minibatch leaves memory and changes
-    learning less.
+    learning less. A step that takes no more time after `FLAT` doublings does not work
+    on as many items as it is told, and is refused.
 
     Args:
         gain: Share of the time of an item, between 0 and 1.
@@ -73,7 +77,8 @@ class Doubling:
         """Return the state after a measurement at `state.size`.
 
         Raises:
-            TuningError: Not even the start size could be run.
+            TuningError: Not even the start size could be run, or the time of a step
+                does not grow with the size.
         """
         if found.seconds is None:
             if not state.found:
@@ -83,6 +88,7 @@ class Doubling:
                 )
             return self._end(state, f"{found.reason} at size {found.size}")
         state = replace(state, found=(*state.found, found))
+        _check_growth(state.found)
         gains = gains_of(state.found)
         if len(gains) >= PATIENCE and max(gains[-PATIENCE:]) < self.gain:
             return self._end(
@@ -133,6 +139,22 @@ def smallest_fast(
     best = min(_per_item(fastest), floor)
     near = [m.size for m in found if _at_most(m) <= (1 + gain) * best]
     return min(near, default=fastest.size)
+
+
+def _check_growth(found: tuple[Measurement, ...]) -> None:
+    """Check that the time of a step has grown in the last `FLAT` doublings."""
+    if len(found) <= FLAT:
+        return
+    first, last = found[-1 - FLAT], found[-1]
+    assert first.seconds is not None
+    assert last.seconds is not None
+    if last.seconds < 2 * first.seconds:
+        raise TuningError(
+            "a step must take more time for more items, but takes "
+            f"{first.seconds:.3g} s for {first.size} and {last.seconds:.3g} s for "
+            f"{last.size}; does it use `size`? A slice such as images[:size] ends "
+            "where the data end: draw the items, or give a largest size"
+        )
 
 
 def model_of(found: tuple[Measurement, ...]) -> HostDevice | None:

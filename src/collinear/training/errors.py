@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 
 
@@ -17,6 +18,27 @@ def check_positive(name: str, value: float) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:
         raise TuningError(f"{name} must be above 0, but got {value!r}")
+
+
+def check_finite(name: str, value: float) -> None:
+    """Check that a number is above 0 and finite.
+
+    Raises:
+        TuningError: It is not.
+    """
+    check_positive(name, value)
+    if not math.isfinite(value):
+        raise TuningError(f"{name} must be finite, but got {value!r}")
+
+
+def check_share(name: str, value: float) -> None:
+    """Check that a number is a share: above 0 and below 1.
+
+    Raises:
+        TuningError: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < 1:
+        raise TuningError(f"{name} must be between 0 and 1, but got {value!r}")
 
 
 def check_count(name: str, value: int) -> None:

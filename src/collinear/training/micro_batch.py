@@ -27,7 +27,7 @@ def backward_in_parts(
     minibatch: Sequence[Tensor],
     size: int,
     *,
-    networks: Iterable[nn.Module] = (),
+    networks: nn.Module | Iterable[nn.Module] = (),
     reduction: str = "mean",
     on_batch_norm: str = "refuse",
 ) -> Tensor:
@@ -39,7 +39,8 @@ def backward_in_parts(
         loss_of: Returns the scalar loss of a part: called with a slice of each tensor.
         minibatch: Tensors (n, ...) with the same n.
         size: Items of a part; the last one takes what is left.
-        networks: What `loss_of` runs; looked through for batch normalisation.
+        networks: What `loss_of` runs, one network or several; looked through for batch
+            normalisation.
         reduction: "mean" if the loss is a mean over items, "sum" if a sum.
         on_batch_norm: "refuse" or "warn".
 
@@ -71,18 +72,21 @@ def backward_in_parts(
     return total
 
 
-def check_batch_norm(networks: Iterable[nn.Module], on_batch_norm: str) -> None:
+def check_batch_norm(
+    networks: nn.Module | Iterable[nn.Module], on_batch_norm: str
+) -> None:
     """Refuse, or warn of, networks whose parts differ from the whole.
 
     Args:
-        networks: What runs in a step.
+        networks: What runs in a step, one network or several.
         on_batch_norm: "refuse" or "warn".
 
     Raises:
         TuningError: One normalises over a minibatch and is to be refused.
     """
     _check_choice("on_batch_norm", on_batch_norm, ON_BATCH_NORM)
-    found = [name for network in networks for name in batch_norms(network)]
+    each = [networks] if isinstance(networks, nn.Module) else networks
+    found = [name for network in each for name in batch_norms(network)]
     if not found:
         return
     shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" * (len(found) > 3))

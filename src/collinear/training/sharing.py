@@ -16,6 +16,8 @@ from torch.optim import Optimizer
 
 from collinear.training.snapshot import (
     copied,
+    filled,
+    options_of,
     put_random_states,
     put_state,
     random_states,
@@ -110,7 +112,12 @@ def _alike(one: Tensor, other: Tensor) -> bool:
 
 
 def _put_optimizer(optimizer: Optimizer, content: dict[str, Any]) -> None:
+    live = options_of(optimizer)
     optimizer.load_state_dict(content)
+    # A rate that is a tensor is another one now, and on the CPU.
+    for group, options in zip(optimizer.param_groups, live, strict=True):
+        kept = {name: value for name, value in group.items() if name != "params"}
+        group.update(filled(options, kept))
     # That casts the state to the parameters' type and is right about its devices only.
     members = [p for group in optimizer.param_groups for p in group["params"]]
     for at, parameter in enumerate(members):

@@ -157,10 +157,8 @@ def _keep_optimizer(optimizer: Optimizer) -> Restore:
     # By hand: load_state_dict would cast the state to the parameters' type.
     devices = {key: _devices(value) for key, value in optimizer.state.items()}
     state = {key: copied(value) for key, value in optimizer.state.items()}
-    groups = [
-        {name: copied(value) for name, value in group.items() if name != "params"}
-        for group in optimizer.param_groups
-    ]
+    live = options_of(optimizer)
+    groups = [copied(options) for options in live]
     members = [list(group["params"]) for group in optimizer.param_groups]
 
     def back() -> None:
@@ -168,14 +166,45 @@ def _keep_optimizer(optimizer: Optimizer) -> Restore:
         for key, value in state.items():
             optimizer.state[key] = _placed(value, devices[key])
         del optimizer.param_groups[len(groups) :]
-        for group, kept, parameters in zip(
-            optimizer.param_groups, groups, members, strict=True
+        for group, options, kept, parameters in zip(
+            optimizer.param_groups, live, groups, members, strict=True
         ):
             for name in set(group) - set(kept) - {"params"}:
                 del group[name]
-            group.update(copy.deepcopy(kept), params=list(parameters))
+            group.update(filled(options, kept), params=list(parameters))
 
     return back
+
+
+def options_of(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """Return the options of each group as they are, without its parameters."""
+    return [
+        {name: value for name, value in group.items() if name != "params"}
+        for group in optimizer.param_groups
+    ]
+
+
+@torch.no_grad()
+def filled(live: Any, kept: Any) -> Any:
+    """Return kept values, tensors in those that live: compiled steps hold on to them.
+
+    Args:
+        live: Values whose tensors are filled.
+        kept: What `copied` made of them, or of the same values elsewhere.
+    """
+    if isinstance(live, Tensor) and isinstance(kept, Tensor):
+        if live.shape != kept.shape:
+            return kept.to(live.device, copy=True)
+        return live.copy_(kept)
+    if isinstance(live, dict) and isinstance(kept, dict):
+        return {name: filled(live.get(name), value) for name, value in kept.items()}
+    if _is_plain(live) and _is_plain(kept) and len(live) == len(kept):
+        return type(kept)(map(filled, live, kept))
+    return copy.deepcopy(kept)
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) in (list, tuple)
 
 
 def _keep_random_states() -> Restore:

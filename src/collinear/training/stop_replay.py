@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
-from collinear.training.errors import TuningError, check_count
+from collinear.training.errors import TuningError, check_count, check_share
 from collinear.training.stopping import (
     FinishedCurve,
     StopPlan,
@@ -66,31 +66,32 @@ def replay(
     Args:
         curves: (trials, epochs), one score an epoch, lower is better; not finite where
             a training diverged. Column 0 is epoch 1.
-        plan: Rungs in whole epochs.
-        batch: Trials that run at the same time: one number, or that of each batch.
+        plan: Rungs, and the scores that belong to them, in whole epochs.
+        batch: Trials that run at the same time: one number, or that of each batch;
+            numpy's whole numbers will do.
         audit: Share that is never stopped.
         seed: Of the choice of the audit.
-        last: The final value of a trial is the median of so many last scores.
+        last: The final value of a trial is the median of so many last scores, at most
+            all.
         feasible: (trials,) whether a trial keeps the limits at its end; None: all do.
 
     Raises:
-        TuningError: The curves are shorter than the plan, no feasible curve is finite,
-            the batches are not the trials, or another argument is out of its range.
+        TuningError: The curves are no table or shorter than the plan, a rung is no
+            whole epoch, no feasible curve is finite, the batches are not the trials, or
+            another argument is out of its range.
     """
-    check_count("last", last)
     if not 0.0 <= audit <= 1.0:
         raise TuningError(f"audit must be a share in [0, 1], but got {audit!r}")
-    n, epochs = curves.shape
+    n, epochs = _shape(curves)
+    _check_last(last, epochs)
     plan.check_length(epochs, "a curve")
+    columns = [_columns(plan, rung) for rung in plan.rungs]
     finals = np.median(curves[:, -last:], axis=1)
     # Whatever a diverged training ends in, -inf too, is never better than a score.
     finals = np.where(np.isfinite(finals), finals, np.nan)
-    kept = np.ones(n, bool) if feasible is None else feasible
+    kept = np.ones(n, bool) if feasible is None else _flags(feasible, n)
     if not np.isfinite(finals[kept]).any():
         raise TuningError("at least one feasible curve must end in a finite value")
-    columns = [
-        np.array(plan.score_epochs(r)).round().astype(int) - 1 for r in plan.rungs
-    ]
     values = [tuple(value_at_rung(row[c].tolist()) for c in columns) for row in curves]
     known: list[FinishedCurve] = []
     run = np.full(n, epochs, float)
@@ -128,19 +129,66 @@ def replay(
     )
 
 
+def _shape(curves: NDArray[np.float64]) -> tuple[int, int]:
+    if np.ndim(curves) != 2:
+        raise TuningError(
+            "curves must be a table (trials, epochs), but got an array of "
+            f"{np.ndim(curves)} axes; give a single curve as curve[None]"
+        )
+    n, epochs = curves.shape
+    return n, epochs
+
+
+def _check_last(last: int, epochs: int) -> None:
+    check_count("last", last)
+    if last > epochs:
+        raise TuningError(
+            f"last must be at most the {epochs} epochs of a curve, but got {last}"
+        )
+
+
+def _columns(plan: StopPlan, rung: float) -> NDArray[np.int_]:
+    """The columns of a rung's scores."""
+    epochs = np.array(plan.score_epochs(rung))
+    columns = epochs.round()
+    if not np.allclose(epochs, columns, rtol=0, atol=1e-6):
+        raise TuningError(
+            "a replay has one score a whole epoch, but rung "
+            f"{rung:g} needs those of epochs {', '.join(f'{e:g}' for e in epochs)}; "
+            "give rungs, and epochs between scores, as whole numbers"
+        )
+    return columns.astype(int) - 1
+
+
+def _flags(feasible: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
+    flags = np.asarray(feasible)
+    if flags.shape != (n,) or flags.dtype != bool:
+        raise TuningError(
+            f"feasible must be true or false for each of {n} trials, but got "
+            f"{flags.dtype} of shape {flags.shape}"
+        )
+    return flags
+
+
 def _batches(n: int, batch: int | Sequence[int]) -> list[range]:
-    if isinstance(batch, int):
-        check_count("batch", batch)
-        return [range(first, min(first + batch, n)) for first in range(0, n, batch)]
-    for size in batch:
-        check_count("batch", size)
-    if sum(batch) != n:
+    if not isinstance(batch, Sequence | np.ndarray):
+        size = _batch_size(batch)
+        return [range(first, min(first + size, n)) for first in range(0, n, size)]
+    sizes = [_batch_size(size) for size in batch]
+    if sum(sizes) != n:
         raise TuningError(
             f"batch must have the sizes of batches of {n} trials in all, but got "
-            f"{sum(batch)}"
+            f"{sum(sizes)}"
         )
-    ends = list(accumulate(batch))
-    return [range(end - size, end) for size, end in zip(batch, ends, strict=True)]
+    ends = list(accumulate(sizes))
+    return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _batch_size(size: int | np.integer) -> int:
+    """Return a whole number from 1 on; numpy's will do."""
+    plain = int(size) if isinstance(size, np.integer) else size
+    check_count("batch", plain)
+    return plain
 
 
 def risk_interval(lost: int, audited: int, level: float = 0.95) -> tuple[float, float]:
@@ -149,13 +197,13 @@ def risk_interval(lost: int, audited: int, level: float = 0.95) -> tuple[float, 
     Args:
         lost: Audited trials that ended better than the incumbent.
         audited: Audited trials that the rule would have stopped.
-        level: Confidence.
+        level: Confidence, between 0 and 1.
 
     Returns:
         The exact binomial interval (C. Clopper, E. Pearson, Biometrika 26, 1934).
 
     Raises:
-        TuningError: Not 0 <= lost <= audited.
+        TuningError: Not 0 <= lost <= audited, or a level that is not between 0 and 1.
 
     >>> low, high = risk_interval(0, 10)
     >>> low, round(high, 3)
@@ -166,6 +214,7 @@ def risk_interval(lost: int, audited: int, level: float = 0.95) -> tuple[float, 
             "lost must be of the audited trials, but got "
             f"lost={lost!r} of audited={audited!r}"
         )
+    check_share("level", level)
     away = (1 - level) / 2
     low = betaincinv(lost, audited - lost + 1, away) if lost else 0.0
     sure = lost == audited

@@ -20,7 +20,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from collinear.training.errors import TuningError, check_count, check_positive
+from collinear.training.errors import (
+    TuningError,
+    check_count,
+    check_finite,
+    check_positive,
+    check_share,
+)
 
 Factors = tuple[float, ...]
 
@@ -31,18 +37,34 @@ def candidate_set(most: float, least: float, above: int = 3, below: int = 4) -> 
     Args:
         most: Largest factor, above 1.
         least: Smallest factor, between 0 and 1.
-        above: Number of factors above 1.
-        below: Number of factors below 1.
+        above: Number of factors above 1, from 1 on.
+        below: Number of factors below 1, from 1 on.
 
     Returns:
         above + 1 + below factors, descending, rounded to two decimals.
 
+    Raises:
+        TuningError: A value is out of its range, or the smallest factor is rounded
+            to 0.
+
     >>> candidate_set(2.5, 0.4)
     (2.5, 2.0, 1.5, 1.0, 0.85, 0.7, 0.55, 0.4)
     """
+    check_finite("most", most)
+    check_share("least", least)
+    if most <= 1:
+        raise TuningError(f"most, the largest factor, must be above 1, but got {most}")
+    check_count("above", above)
+    check_count("below", below)
     upper = np.linspace(most, 1, above + 1)
     lower = np.linspace(1, least, below + 1)[1:]
-    return tuple(round(float(x), 2) for x in (*upper, *lower))
+    factors = tuple(round(float(x), 2) for x in (*upper, *lower))
+    if factors[-1] == 0:
+        raise TuningError(
+            "least, rounded to two decimals as the factors are, must be above 0, but "
+            f"got {least}; give 0.01 or more"
+        )
+    return factors
 
 
 NARROW = candidate_set(1.25, 0.8)
@@ -78,15 +100,16 @@ class StptPlan:
         iterations: Updates of an epoch.
         alpha: Updates of each candidate, within the epoch.
         schedule: First epoch (from 1) and factors, ascending by epoch.
-        warm_up: Epochs before the first candidates.
-        warm_up_rate: Learning rate of these.
+        warm_up: Epochs before the first candidates; whole.
+        warm_up_rate: Learning rate of these: see `check_warm_up`.
         least: Lower bound of the learning rate.
         most: Upper bound.
 
     Raises:
-        TuningError: An empty candidate set, a factor that is not above 0, alpha longer
-            than an epoch, a schedule that does not begin with epoch 1 and ascend, or
-            bounds in the wrong order.
+        TuningError: An empty candidate set, a factor that is not above 0 and finite,
+            alpha longer than an epoch, a schedule that does not begin with epoch 1 and
+            ascend in whole epochs, bounds in the wrong order, or a warm-up that is not
+            whole.
     """
 
     iterations: int
@@ -101,8 +124,10 @@ class StptPlan:
         check_count("iterations", self.iterations)
         check_count("alpha", self.alpha)
         check_positive("warm_up_rate", self.warm_up_rate)
-        if self.warm_up < 0:
-            raise TuningError(f"warm_up must be 0 or more, but got {self.warm_up!r}")
+        if not isinstance(self.warm_up, int) or self.warm_up < 0:
+            raise TuningError(
+                f"warm_up must be a whole number from 0 on, but got {self.warm_up!r}"
+            )
         if self.alpha > self.iterations:
             raise TuningError(
                 "alpha, the updates of a candidate, must not be longer than an epoch, "
@@ -121,13 +146,29 @@ class StptPlan:
                 f"with {firsts}"
             )
         for first, factors in self.schedule:
+            check_count("the first epoch of a set", first)
             if not factors:
                 raise TuningError(
                     f"the candidate set from epoch {first} on is empty; name at least "
                     "one factor (1.0 alone is the plain training)"
                 )
             for factor in factors:
-                check_positive(f"a factor of the set from epoch {first} on", factor)
+                check_finite(f"a factor of the set from epoch {first} on", factor)
+
+    def check_warm_up(self) -> None:
+        """Check that the rate of the warm-up lies within the bounds.
+
+        Whoever trains calls it, and may name the rate otherwise. Without a warm-up it
+        is used nowhere.
+
+        Raises:
+            TuningError: It does not.
+        """
+        if self.warm_up and not self.least <= self.warm_up_rate <= self.most:
+            raise TuningError(
+                "warm_up_rate must lie within the bounds of the learning rate, least "
+                f"{self.least:g} and most {self.most:g}, but got {self.warm_up_rate:g}"
+            )
 
     def factors(self, epoch: int) -> Factors:
         """The candidates of an epoch (from 1); none while it warms up."""
@@ -148,22 +189,36 @@ def choose(
     Args:
         factors: Of the learning rate, above 0.
         scores: Of each candidate, higher is better; NaN or infinite when it diverged.
-        tolerance: Scores that close to the best count as equal.
+        tolerance: Scores that close to the best count as equal; 0 or more.
 
     Returns:
         Its index; None when no score is finite. Of equal ones that with the factor
         nearest 1 (by ratio), and of two as near the smaller factor: an accuracy that is
         saturated says nothing, and must not push the learning rate.
 
+    Raises:
+        TuningError: The tolerance is below 0 or no number.
+
     >>> choose([5.0, 1.0, 0.2], [0.9, 0.9, 0.9])
     1
     """
+    check_tolerance(tolerance)
     finite = [i for i, s in enumerate(scores) if math.isfinite(s)]
     if not finite:
         return None
     best = max(scores[i] for i in finite)
     equal = [i for i in finite if scores[i] >= best - tolerance]
     return min(equal, key=lambda i: (abs(math.log(factors[i])), factors[i]))
+
+
+def check_tolerance(tolerance: float) -> None:
+    """Check that a tolerance of scores is 0 or more.
+
+    Raises:
+        TuningError: It is not.
+    """
+    if not tolerance >= 0:
+        raise TuningError(f"tolerance must be 0 or more, but got {tolerance!r}")
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch.optim import Optimizer
 
 from collinear.training.errors import TuningError, check_positive
 from collinear.training.sharing import put_states, states_of
 from collinear.training.snapshot import snapshot
-from collinear.training.stpt import StptPlan, choose
+from collinear.training.stpt import StptPlan, check_tolerance, choose
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class Stpt:
 
     Args:
         plan: What is tried, and when.
-        optimizer: Any of torch's. The ratios of its groups' learning rates are kept.
+        optimizer: Any of torch's. The ratios of its groups' learning rates are kept. A
+            rate that is a tensor stays the same tensor and is filled, as optimisers
+            that are compiled or captured need it.
         rate: Learning rate at the start.
         train: Does so many updates on this process alone.
         score: Says how good the networks are now, higher is better.
@@ -58,11 +62,12 @@ class Stpt:
             is where gradients are averaged.
         group: Process group whose processes share out the candidates; None: one after
             another.
-        tolerance: Scores that close to the best count as equal.
+        tolerance: Scores that close to the best count as equal; 0 or more.
 
     Raises:
         TuningError: The start rate, or the rate of the optimiser's first group, is not
-            above 0, or the group of processes has one.
+            above 0, the rate of the warm-up leaves the plan's bounds, the tolerance is
+            below 0, or the group of processes has one.
 
     Attributes:
         epoch: Epochs done.
@@ -84,7 +89,10 @@ class Stpt:
         tolerance: float = 0.0,
     ) -> None:
         check_positive("rate", rate)
-        first = optimizer.param_groups[0]["lr"]
+        plan.check_warm_up()
+        check_tolerance(tolerance)
+        given = [_plain(group["lr"]) for group in optimizer.param_groups]
+        first = given[0]
         check_positive("the learning rate of the optimiser's first group", first)
         if group is not None and dist.get_world_size(group) < 2:
             raise TuningError(
@@ -97,7 +105,7 @@ class Stpt:
         self._optimizer, self._keep = optimizer, tuple(keep)
         self._train, self._score, self._main = train, score, main or train
         self._group, self._tolerance = group, tolerance
-        self._ratios = [g["lr"] / first for g in optimizer.param_groups]
+        self._ratios = [each / first for each in given]
 
     def run_epoch(self) -> EpochRecord:
         """Train one epoch: candidates, then the rest with the best of them.
@@ -137,11 +145,15 @@ class Stpt:
         self.epoch, self.rate = state["epoch"], state["rate"]
         self.records = [_record(values) for values in state["records"]]
 
+    @torch.no_grad()
     def _set_rate(self, rate: float) -> None:
         for group, ratio in zip(
             self._optimizer.param_groups, self._ratios, strict=True
         ):
-            group["lr"] = rate * ratio
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * ratio)
+            else:
+                group["lr"] = rate * ratio
 
     def _try(
         self, factors: Sequence[float], rates: Sequence[float]
@@ -190,6 +202,10 @@ class Stpt:
         dist.broadcast_object_list(content, src=sender, group=self._group)
         if not mine:
             put_states(parts, content[0])
+
+
+def _plain(rate: float | Tensor) -> float:
+    return float(rate) if isinstance(rate, Tensor) else rate
 
 
 def _record(values: Mapping[str, Any]) -> EpochRecord:

@@ -68,7 +68,8 @@ def tune(
 
     Raises:
         TuningError: The start size is not positive or does not run, the rule lacks a
-            number, or `out` belongs to another search.
+            number, a measurement is of another size than asked, or `out` belongs to
+            another search.
     """
     name = type(rule).__name__
     question = {
@@ -81,13 +82,9 @@ def tune(
     found = _read(out, question) if out else []
     while not state.over:
         if done == len(found):
-            found.append(measure(state.size))
+            found.append(_measured(measure, state.size))
             _write(out, question, found)
-        if found[done].size != state.size:
-            raise TuningError(
-                f"{out}: measurement {done} must be of size {state.size}, but is of "
-                f"{found[done].size}; remove the file"
-            )
+        _check_kept(out, done, found[done], state.size)
         state = _advance(rule, state, found[done])
         done += 1
     tuned = Tuned(state.size, state.reason, tuple(found), model_of(tuple(found)))
@@ -114,16 +111,18 @@ def sweep(
         The measurements, and as answer the size with the least time an item.
 
     Raises:
-        TuningError: The sizes do not ascend from 1 on, none runs, or `out` belongs to
-            another search.
+        TuningError: The sizes do not ascend from 1 on, none runs, a measurement is of
+            another size than asked, or `out` belongs to another search.
     """
     asked = list(sizes)
     if not asked or asked[0] < 1 or asked != sorted(set(asked)):
         raise TuningError(f"sizes must ascend from 1 on, but got {asked}")
     question = {"version": VERSION, "sizes": asked, "about": dict(about or {})}
     found = _read(out, question) if out else []
+    for at, (kept, size) in enumerate(zip(found, asked, strict=False)):
+        _check_kept(out, at, kept, size)
     while len(found) < len(asked) and not (found and found[-1].seconds is None):
-        found.append(measure(asked[len(found)]))
+        found.append(_measured(measure, asked[len(found)]))
         _write(out, question, found)
     times = {m.size: m.per_item for m in found if m.per_item is not None}
     if not times:
@@ -140,6 +139,26 @@ def sweep(
     tuned = Tuned(size, reason, tuple(found), model_of(tuple(found)))
     _write(out, question, found, tuned)
     return tuned
+
+
+def _measured(measure: Callable[[int], Measurement], size: int) -> Measurement:
+    """Measure a size, and check that it is the one that was measured."""
+    found = measure(size)
+    if found.size != size:
+        raise TuningError(
+            f"measure({size}) must return a measurement of size {size}, but returned "
+            f"one of {found.size}; measure the size that is asked for"
+        )
+    return found
+
+
+def _check_kept(out: Path | None, at: int, kept: Measurement, size: int) -> None:
+    """Check that a measurement of a file is of the size that is asked for."""
+    if kept.size != size:
+        raise TuningError(
+            f"{out}: measurement {at} must be of size {size}, but is of {kept.size}; "
+            "remove the file"
+        )
 
 
 def _advance(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -180,6 +181,65 @@ def test_bad_profiles_are_refused():
     rows, costs = rows_and_costs(6, 0.0, 6)
     with pytest.raises(TuningError, match="must be above 0"):
         fit_cost(rows, [*costs[:5], float("nan")])
+
+
+ROWS = [{"g": float(g), "ops": 10.0 + g} for g in range(1, 7)]
+TIMES = [2.0 * row["g"] + 0.1 * (at % 2) for at, row in enumerate(ROWS)]
+
+
+def changed(at, **counts):
+    return [row | counts if at == index else row for index, row in enumerate(ROWS)]
+
+
+def without(row, name):
+    return {key: value for key, value in row.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("rows", "costs", "host", "said"),
+    [
+        ([{"ops": 1.0}] * 3, [1, 2, 3], "ops", "beside that of the host, 'ops', but"),
+        ([{}] * 3, [1, 2, 3], "", "needs a count, but got none; add one"),
+        (ROWS, TIMES, "op", "but got 'op', and the rows have g, ops"),
+        (changed(2, ops=float("nan")), TIMES, "ops", "row 3 has ops nan"),
+        (changed(2, ops=0.0), TIMES, "ops", "above 0 in each row, but is 0 in row 3"),
+        (changed(2, ops=-1.0), TIMES, "ops", "row 3 has ops -1.0"),
+        (changed(2, g=float("inf")), TIMES, "ops", "row 3 has g inf"),
+        (changed(2, g="many"), TIMES, "ops", "row 3 has g 'many'"),
+        (changed(2, more=1.0), TIMES, "", "counts g, ops, but row 3 has g, ops, more"),
+        ([*ROWS[:5], without(ROWS[5], "g")], TIMES, "", "but row 6 has ops; give 0"),
+        ([*ROWS[:5], without(ROWS[5], "ops")], TIMES, "ops", "but row 6 has g; give 0"),
+        (ROWS, TIMES[:4], "", "but got 6 rows and 4 costs"),
+        (ROWS, [*TIMES[:5], None], "", "costs must be above 0"),
+    ],
+)
+def test_a_profile_of_other_counts_or_costs_is_refused(rows, costs, host, said):
+    with pytest.raises(TuningError, match=said):
+        fit_cost(rows, costs, host)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "said"),
+    [
+        ({"g": float("nan")}, {}, "a prediction has g nan"),
+        ({"g": -3.0}, {}, "a prediction has g -3.0"),
+        ({"ops": float("nan")}, {}, "a prediction has ops nan"),
+        ({"ops": -1.0}, {}, "a prediction has ops -1.0"),
+        ({}, {"level": 95}, "level must be between 0 and 1, but got 95"),
+        ({}, {"level": float("nan")}, "level must be between 0 and 1, but got nan"),
+        ({}, {"reach": 0.0}, "reach must be above 0, but got 0.0"),
+    ],
+)
+def test_a_prediction_for_what_cannot_be_is_refused(change, options, said):
+    model = fit_cost(*gpu(20, 0.02, 2), host="operations")
+    model = replace(model, names=("g", "updates"), host_name="ops")
+    counts = {"g": 5.0, "updates": 1.0, "ops": 900.0}
+    assert model.predict(counts).low > 0
+    with pytest.raises(TuningError, match=said):
+        model.predict(counts | change, **options)
+    for name in counts:
+        with pytest.raises(TuningError, match=f"prediction needs the count '{name}'"):
+            model.predict(without(counts, name))
 
 
 @pytest.mark.parametrize(

@@ -108,5 +108,9 @@ def test_what_does_not_fit_is_named():
         divide_layers(4, [choices, choices], 150)
     with pytest.raises(TuningError, match="must be a whole number"):
         divide(0, choices, 1)
+    with pytest.raises(TuningError, match="minibatch must be a whole number"):
+        front(0, choices)
+    with pytest.raises(TuningError, match="minibatch must be a whole number"):
+        divide_layers(0, [choices], 1)
     with pytest.raises(TuningError, match="not negative"):
         Choice("a", 1, math.nan, 0)

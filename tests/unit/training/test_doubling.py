@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from collinear.training.doubling import Doubling, gains_of, smallest_fast
+from collinear.training.doubling import FLAT, Doubling, gains_of, smallest_fast
 from collinear.training.errors import TuningError
 from collinear.training.host_device import HostDevice, fit_host_device
 from collinear.training.measurement import (
@@ -141,6 +141,23 @@ def test_bad_rules_are_refused():
         Doubling().start(0)
     with pytest.raises(TuningError, match="got 8 and 4"):
         Doubling(largest=4).start(8)
+
+
+@pytest.mark.parametrize("items", [1, 1000])
+def test_a_step_that_does_not_use_its_size_is_refused(stand_in, items, tmp_path):
+    """A slice such as images[:size] ends where the data end."""
+    device = stand_in(lambda b: 0.01 + 0.0001 * min(b, items), noise=0.02)
+    out = tmp_path / "sizes.json"
+    for _ in range(2):  # the second time from the file
+        with pytest.raises(TuningError, match="does it use `size`"):
+            tune(Doubling(), device.measure, 8, out=out)
+        assert len(device.steps) <= FLAT + 8
+
+
+@pytest.mark.parametrize("knee", [12, 24, 30])
+def test_a_small_network_on_a_fast_device_is_waited_for(stand_in, knee):
+    found = tune(Doubling(), stand_in(bound(0.001, 0.0, 0.001 / 2**knee)).measure, 1)
+    assert found.size == 2**knee
 
 
 def test_upper_half_of_utilisation():

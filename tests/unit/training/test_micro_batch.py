@@ -91,6 +91,16 @@ def test_batch_normalisation_is_refused(minibatch):
     assert all(p.grad is None for p in net.parameters())
 
 
+def test_a_single_network_need_not_be_in_a_list(minibatch):
+    images = minibatch[0].flatten(1)
+    net = nn.Linear(192, 1)
+    loss = backward_in_parts(lambda x: net(x).mean(), [images], 4, networks=net)
+    assert loss.item() == pytest.approx(net(images).mean().item(), abs=1e-6)
+    free = nn.BatchNorm1d(192)
+    with pytest.raises(TuningError, match="but the network"):
+        backward_in_parts(lambda x: free(x).mean(), [images], 4, networks=free)
+
+
 def test_batch_normalisation_may_be_accepted_with_a_warning(minibatch, caplog):
     net = normalised()
     with caplog.at_level(logging.WARNING):

@@ -334,6 +334,29 @@ def test_given_sizes_are_measured_until_memory_ends(stand_in, tmp_path):
         sweep(device.measure, [64, 128])
 
 
+@pytest.mark.parametrize(
+    "search",
+    [
+        lambda measure, out: tune(Doubling(), measure, 8, out=out),
+        lambda measure, out: sweep(measure, [8, 16], out=out),
+    ],
+    ids=["tune", "sweep"],
+)
+def test_a_measurement_of_another_size_is_refused(search, tmp_path):
+    out = tmp_path / "sizes.json"
+    said = r"measure\(8\) must return .* of size 8, but returned one of 4"
+    for path in (None, out):
+        with pytest.raises(TuningError, match=said):
+            search(lambda size: Measurement(4, 1.0), path)
+    assert not out.exists(), "what is wrong is not kept"
+    search(lambda size: Measurement(size, 1.0 * size), out)
+    record = json.loads(out.read_text())
+    record["measurements"][1]["size"] = 5
+    out.write_text(json.dumps(record))
+    with pytest.raises(TuningError, match="measurement 1 must be of size 16, but is"):
+        search(lambda size: Measurement(size, 1.0 * size), out)
+
+
 def test_a_file_of_another_search_is_refused(stand_in, tmp_path):
     out = tmp_path / "sizes.json"
     device = stand_in(lambda b: 1.0)

@@ -1,6 +1,7 @@
 """Stop tables, decisions and replays."""
 
 import json
+import math
 import re
 
 import numpy as np
@@ -314,6 +315,56 @@ def test_rungs_are_numbers():
 def test_a_replay_refuses_what_it_cannot_mean(wrong):
     with pytest.raises(TuningError, match=next(iter(wrong))):
         replay(curves(), StopPlan((10.0,)), batch=5, **wrong)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        StopPlan((12.4,), scores=2, least=4),
+        StopPlan((12.0,), scores=2, every=0.5, least=4),
+        StopPlan((10.0, 20.5), scores=3, least=4),
+    ],
+)
+def test_a_replay_of_scores_between_epochs_is_refused(plan):
+    with pytest.raises(TuningError, match="one score a whole epoch, but rung"):
+        replay(curves(), plan, batch=6)
+
+
+def test_rungs_of_whole_epochs_need_not_be_exact():
+    close = StopPlan((10.0 + 1e-12, 20.0), scores=3, least=4)
+    found, wanted = (replay(curves(), plan, batch=6) for plan in (close, PLAN))
+    assert (found.stopped, found.regret) == (wanted.stopped, wanted.regret)
+    assert found.saved == pytest.approx(wanted.saved)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"curves": np.zeros(40)}, "but got an array of 1 axes"),
+        ({"curves": np.zeros((2, 3, 40))}, "but got an array of 3 axes"),
+        ({"feasible": np.ones(59, bool)}, r"each of 60 trials, but got bool .*59"),
+        ({"feasible": np.ones(60, int)}, "each of 60 trials, but got int"),
+        ({"last": 500}, "at most the 40 epochs of a curve, but got 500"),
+        ({"batch": 6.0}, "batch must be a whole number"),
+        ({"batch": [30, 30.0]}, "batch must be a whole number"),
+        ({"batch": np.int64(0)}, "batch must be a whole number"),
+    ],
+)
+def test_a_replay_refuses_what_does_not_fit_together(wrong, said):
+    given = {"curves": curves(), "plan": PLAN, "batch": 6} | wrong
+    with pytest.raises(TuningError, match=said):
+        replay(given.pop("curves"), given.pop("plan"), **given)
+
+
+@pytest.mark.parametrize("batch", [np.int64(6), np.full(10, 6)])
+def test_sizes_of_batches_may_be_of_numpy(batch):
+    assert replay(curves(), PLAN, batch=batch) == replay(curves(), PLAN, batch=6)
+
+
+@pytest.mark.parametrize("level", [95, 0.0, 1.0, math.nan])
+def test_a_risk_has_a_confidence_between_0_and_1(level):
+    with pytest.raises(TuningError, match="level must be between 0 and 1"):
+        risk_interval(0, 10, level)
 
 
 @pytest.mark.parametrize(("lost", "audited"), [(3, 2), (-1, 2)])

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from collinear.training.errors import TuningError
 from collinear.training.lars import Lars
+from collinear.training.sharing import put_states, states_of
+from collinear.training.snapshot import snapshot
 from collinear.training.stpt import (
     ALPHA_STUDY,
     MIDDLE,
@@ -72,6 +74,44 @@ def test_one_gpu_pays_half_more_than_a_plain_epoch():
     assert cost(2500, 200, 8).over_plain == pytest.approx(1.56)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((0.5, 0.2), "most, the largest factor, must be above 1, but got 0.5"),
+        ((1.0, 0.2), "must be above 1"),
+        ((math.nan, 0.2), "most must be above 0"),
+        ((math.inf, 0.2), "most must be finite"),
+        ((2.0, 2.0), "least must be between 0 and 1"),
+        ((2.0, 0.0), "least must be between 0 and 1"),
+        ((2.0, math.nan), "least must be between 0 and 1"),
+        ((2.0, 0.004), "give 0.01 or more"),
+        ((2.0, 0.5, 0), "above must be a whole number"),
+        ((2.0, 0.5, 1, 0), "below must be a whole number"),
+    ],
+)
+def test_a_set_that_is_not_around_one_is_refused(arguments, said):
+    with pytest.raises(TuningError, match=said):
+        candidate_set(*arguments)
+
+
+@pytest.mark.parametrize("rate", [5.0, 1e-5])
+def test_a_warm_up_keeps_the_bounds(rate):
+    problem, options = Problem(), {"warm_up_rate": rate, "least": 1e-4, "most": 0.1}
+    with pytest.raises(TuningError, match=f"and most 0.1, but got {rate:g}"):
+        problem.policy(plan={"warm_up": 2, **options})
+    assert problem.policy(plan=options).rate == 0.01, "without one it is not used"
+
+
+@pytest.mark.parametrize("tolerance", [-1.0, math.nan])
+def test_a_tolerance_is_checked_before_anything_is_trained(tolerance):
+    problem = Problem()
+    with pytest.raises(TuningError, match="tolerance must be 0 or more"):
+        problem.policy(tolerance=tolerance)
+    assert problem.rates == []
+    with pytest.raises(TuningError, match="tolerance must be 0 or more"):
+        choose([1.0], [0.5], tolerance)
+
+
 SCORES = st.lists(
     st.one_of(st.just(math.nan), st.just(math.inf), st.sampled_from([0.1, 0.5, 0.9])),
     min_size=8,
@@ -107,6 +147,14 @@ def test_of_two_factors_as_near_the_smaller_goes_on():
         ({"schedule": ((1, ()),)}, "set from epoch 1 on is empty"),
         ({"schedule": ((1, (1.0, -2.0)),)}, "must be above 0"),
         ({"least": 1.0, "most": 0.1}, "0 < least <= most"),
+        (
+            {"schedule": ((1, WIDE), (2.5, WIDE))},
+            "first epoch of a set must be a whole",
+        ),
+        ({"schedule": ((1, (1.0, math.inf)),)}, "must be finite, but got inf"),
+        ({"warm_up": -1}, "warm_up must be a whole number from 0 on"),
+        ({"warm_up": 1.5}, "warm_up must be a whole number from 0 on"),
+        ({"warm_up": math.nan}, "warm_up must be a whole number from 0 on"),
     ],
 )
 def test_a_plan_that_cannot_be_run_is_refused(changes, said):
@@ -333,6 +381,72 @@ def test_a_policy_that_is_put_back_goes_on_alike():
     assert second.records == policy.records
 
 
+def tensor_adam(dtype=torch.float64, **options):
+    """Adam whose learning rate is a tensor."""
+    return lambda parameters, lr: torch.optim.Adam(
+        parameters, lr=torch.tensor(lr, dtype=dtype), **options
+    )
+
+
+def epochs_of(problem):
+    """Records of four epochs, and the weights at their end."""
+    policy = problem.policy()
+    return [policy.run_epoch() for _ in range(4)], numbers(problem)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_rate_that_is_a_tensor_trains_as_one_that_is_a_number(dtype):
+    records, weights = epochs_of(Problem(torch.optim.Adam))
+    problem = Problem(tensor_adam(dtype))
+    rate = problem.optimizer.param_groups[0]["lr"]
+    found, ends = epochs_of(problem)
+    assert [(r.rates, r.chosen) for r in found] == [
+        (r.rates, r.chosen) for r in records
+    ]
+    assert len({record.rate for record in records}) > 1
+    assert problem.optimizer.param_groups[0]["lr"] is rate
+    assert rate.item() == pytest.approx(records[-1].rate, rel=1e-6)
+    close = {"rtol": 0.0, "atol": 0.0} if dtype == torch.float64 else {}
+    torch.testing.assert_close(ends, weights, **close)
+
+
+def test_a_snapshot_fills_the_tensor_of_a_rate_and_holds_a_copy():
+    problem = Problem(tensor_adam(betas=(torch.tensor(0.9), torch.tensor(0.99))))
+    (group,) = problem.optimizer.param_groups
+    rate, betas = group["lr"], group["betas"]
+    back = snapshot(problem.optimizer)
+    for _ in range(2):
+        rate.fill_(7.0)
+        betas[0].fill_(0.1)
+        group["lr"] = torch.tensor(8.0)
+        back()
+        assert group["lr"] is rate
+        assert group["betas"][0] is betas[0]
+        assert (rate.item(), betas[0].item()) == (0.1, pytest.approx(0.9))
+
+
+def test_the_state_of_another_process_fills_the_tensor_of_a_rate():
+    here, there = Problem(tensor_adam()), Problem(tensor_adam())
+    there.optimizer.param_groups[0]["lr"].fill_(0.3)
+    there.train(2)
+    rate = here.optimizer.param_groups[0]["lr"]
+    put_states([here.optimizer], states_of([there.optimizer]))
+    assert here.optimizer.param_groups[0]["lr"] is rate
+    assert rate.item() == 0.3
+
+
+def test_ratios_of_tensor_rates_stay():
+    problem = Problem()
+    weights, bias = problem.net.parameters()
+    problem.optimizer = torch.optim.Adam(
+        [{"params": [weights]}, {"params": [bias], "lr": torch.tensor(0.2)}],
+        lr=torch.tensor(0.1),
+    )
+    record = problem.policy().run_epoch()
+    rates = [float(g["lr"]) for g in problem.optimizer.param_groups]
+    assert rates == pytest.approx([record.rate, 2 * record.rate])
+
+
 class Drawing(Problem):
     """Its minibatches come from a random state that is kept without being named."""
 
@@ -426,6 +540,7 @@ SHARED = {
     "late": lambda: Buffered("late"),
     "gradients": lambda: Accumulating(momentum=0.9),
     "double": Double,
+    "tensor": lambda: Problem(tensor_adam()),
 }
 
 
