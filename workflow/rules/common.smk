@@ -44,7 +44,8 @@ try:
     if workflow.is_main_process:
         check_journal(ROOT)
         check_recorded(campaign, ROOT)
-        check_application(campaign, campaign.application.check)
+        application = campaign.application
+        check_application(campaign, application.check, init=application.init)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 

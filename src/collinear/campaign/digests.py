@@ -15,7 +15,7 @@ from typing import Any
 
 from collinear.campaign.config import Campaign
 from collinear.campaign.designs import pretrain_folder
-from collinear.campaign.files import canonical, digest, read_json, write_json
+from collinear.campaign.files import digest, read_json, write_json
 from collinear.campaign.schema import ConfigError
 from collinear.campaign.sections import StopRules
 from collinear.campaign.trials import CONVENTIONAL, conventional_trial, trial_files
@@ -166,6 +166,4 @@ def _changes(old: Any, new: Any, where: str = "") -> list[str]:
         if not found and list(old) != list(new) and where == "space":
             found.append(f"space: order of axes {list(old)} -> {list(new)}")
         return found
-    # By their text, as the digests are: true is not 1.
-    same = canonical(old) == canonical(new)
-    return [] if same else [f"{where}: {old!r} -> {new!r}"]
+    return [] if old == new else [f"{where}: {old!r} -> {new!r}"]

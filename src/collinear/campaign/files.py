@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,8 @@ class DamagedFile(ValueError):
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and shortest numbers: equal values give equal text."""
-    plain = _shortest(value)
-    return json.dumps(plain, sort_keys=True, ensure_ascii=False, allow_nan=False)
-
-
-def _shortest(value: Any) -> Any:
-    """The same with whole numbers as integers: 1.0 is the setting 1."""
-    if isinstance(value, Mapping):
-        return {key: _shortest(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_shortest(part) for part in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+    """JSON with sorted keys and shortest floats: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def digest(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from collinear.campaign.files import read_json, write_json
 from collinear.search import Status
 
+METRICS = "metrics.json"  # result of a training
 FILES = ("weights.pt", "curve.tsv")  # of a training, beside its result
 
 
@@ -41,7 +42,8 @@ def check_outcome(path: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
     if record.get("status") not in allowed:
         got = shown(record.get("status"))
         raise ProgramError(f"{path}: status must be one of {allowed}, got {got}")
-    for name in FILES:
+    over = record["status"] in (Status.DONE, Status.STOPPED)
+    for name in FILES if over and path.name == METRICS else ():
         if (path.parent / name).is_dir():
             raise ProgramError(
                 f"{path.parent / name} must be a file, but is a folder; write one file "

@@ -205,7 +205,7 @@ def _check_never_made(work: Path, name: str) -> None:
     if over and (record.get("weights") == name or made.get(name)):
         raise ProgramError(
             f"{work / name} is missing, though the training that wrote it is over; put "
-            f"it back, or remove {work / METRICS} to train again"
+            f"it back, or remove {work} to train again, and to score that"
         )
 
 

@@ -121,8 +121,11 @@ def check_data(campaign: Campaign, root: Path) -> None:
     Raises:
         ConfigError: With the message of the application.
     """
-    more = {"recorded": recorded_digests(campaign, root)}
-    check_application(campaign, campaign.application.check_data, more)
+    recorded = recorded_digests(campaign, root)
+    more = {"recorded": recorded} if recorded else {}
+    # What only the pretraining starts from may be gone once it is over.
+    init = None if "training" in recorded else campaign.application.init
+    check_application(campaign, campaign.application.check_data, more, init)
 
 
 def recorded_digests(campaign: Campaign, root: Path) -> dict[str, dict[str, Any]]:
@@ -139,7 +142,11 @@ def recorded_digests(campaign: Campaign, root: Path) -> dict[str, dict[str, Any]
     """
     scored = f"trials/*/seed*/work/score-{scoring_digest(campaign)[:12]}/{SCORE}"
     places = {
-        "training": [f"pretrain/work/{METRICS}", f"trials/*/seed*/work/{METRICS}"],
+        "training": [
+            f"pretrain/work/{METRICS}",
+            f"pretrain/*/work/{METRICS}",
+            f"trials/*/seed*/work/{METRICS}",
+        ],
         "scoring": [scored],
     }
     found: dict[str, dict[str, Any]] = {}
@@ -159,6 +166,7 @@ def check_application(
     campaign: Campaign,
     command: Sequence[str] | None,
     more: Mapping[str, Any] | None = None,
+    init: str | None = None,
 ) -> None:
     """Lets the application check its settings or data before any training.
 
@@ -166,6 +174,7 @@ def check_application(
         campaign: The campaign.
         command: ``application.check`` or ``application.check_data``; None does nothing.
         more: What the command reads besides `check_input`.
+        init: Weights to start from, for ``--init``, or None.
 
     Raises:
         ConfigError: With the message of the application.
@@ -177,8 +186,8 @@ def check_application(
         content = {**check_input(campaign), **(more or {})}
         path.write_text(json.dumps(content), encoding="utf-8")
         arguments = [*expand(command), "--config", str(path)]
-        if campaign.application.init is not None:
-            arguments += ["--init", campaign.application.init]
+        if init is not None:
+            arguments += ["--init", init]
         try:
             done = subprocess.run(
                 arguments,

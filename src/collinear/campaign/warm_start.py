@@ -34,9 +34,9 @@ def read_prior(campaign: Campaign, root: Path | None) -> Prior | None:
     """The earlier trials on the grid of today, from the copy when there is one."""
     if campaign.warm_start is None:
         return None
-    if root is not None:
-        _check_other(Path(campaign.warm_start), root)
     kept = _kept_copy(campaign, root) if root is not None else None
+    if root is not None and kept is not None and not kept.exists():
+        _check_other(Path(campaign.warm_start), root)
     if kept is not None and kept.exists():
         rows = read_json(kept)["trials"]
     else:
@@ -77,7 +77,8 @@ def keep_earlier(campaign: Campaign, root: Path) -> None:
 
 def _check_other(earlier: Path, root: Path) -> None:
     """Checks that a campaign does not start from itself."""
-    if root.resolve() in (earlier.resolve(), *earlier.resolve().parents):
+    own = (root.resolve(), (root / "report/trials.tsv").resolve())
+    if earlier.resolve() in own:
         raise ConfigError(
             f"warm_start: {earlier} is of this campaign itself, and its trials count "
             "already; name another campaign, or leave it out"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from collinear.campaign.attempts import attempt_failed, read_attempts
+from collinear.campaign.attempts import INTERRUPTED, attempt_failed, read_attempts
 from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.digests import scoring_digest
@@ -51,7 +51,9 @@ def read_failures(root: Path, scoring: str) -> list[Failure]:
     """
     found = []
     for path in _attempts(root / "trials", scoring):
-        work, attempts = path.parent, read_attempts(path.parent)
+        work, all_attempts = path.parent, read_attempts(path.parent)
+        # One that the user ended says nothing of the fault before it.
+        attempts = [a for a in all_attempts if not a.get(INTERRUPTED)]
         if attempts and attempt_failed(attempts[-1]) and not was_called(work):
             failed = sum(map(attempt_failed, attempts))
             point, seed, _, *inner = path.relative_to(root / "trials").parts[:-1]

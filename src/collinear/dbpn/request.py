@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -116,10 +117,15 @@ def recorded_data(path: Path) -> dict[str, str]:
     recorded = content.get("recorded") if isinstance(content, dict) else None
     pairs = recorded.items() if isinstance(recorded, Mapping) else ()
     return {
-        name: str(digests["data"])
+        name: digests["data"]
         for name, digests in pairs
-        if isinstance(digests, Mapping) and digests.get("data") is not None
+        if isinstance(digests, Mapping) and _is_digest(digests.get("data"))
     }
+
+
+def _is_digest(value: Any) -> bool:
+    """Tell a digest of ours from what another program may have recorded."""
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def check_designs(path: Path) -> None:

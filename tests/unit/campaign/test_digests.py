@@ -33,22 +33,6 @@ def test_frozen_settings_stop_with_old_and_new_value(make_campaign, settings, tm
     assert "space.a: [0.0, 1.0, 2.0] -> [0.0, 1.0, 3.0]" in message
 
 
-def test_a_whole_number_is_the_same_setting_in_every_spelling(
-    make_campaign, settings, tmp_path
-):
-    whole = make_campaign(**application(settings, settings={"x": 0}, scoring={"y": 1}))
-    same = make_campaign(
-        **application(settings, settings={"x": 0.0}, scoring={"y": 1.0})
-    )
-    freeze(whole, tmp_path)
-    check_frozen(same, tmp_path)
-    assert training_digest(whole) == training_digest(same)
-    assert scoring_digest(whole) == scoring_digest(same)
-    false = make_campaign(**application(settings, settings={"x": False}))
-    with pytest.raises(ConfigError, match=r"settings\.x: 0 -> False"):
-        check_frozen(false, tmp_path)
-
-
 def test_conventional_setting_off_the_grid_stays_once_it_has_begun(
     make_campaign, tmp_path
 ):

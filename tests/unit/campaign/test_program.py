@@ -407,7 +407,10 @@ def test_the_time_of_an_interrupted_attempt_is_kept(make_stage, tmp_path):
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
+    deadline = time.monotonic() + 60
     while not (tmp_path / "begun").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=30) != 0

@@ -1,5 +1,7 @@
 """What a finished training leaves behind, and what is lost of it afterwards."""
 
+import shutil
+
 import pytest
 
 from collinear.campaign.files import read_json
@@ -55,7 +57,7 @@ def test_weights_that_were_lost_are_not_replaced_by_an_empty_file(make_context):
         with pytest.raises(ProgramError, match=r"weights\.pt is missing.*train again"):
             run()
         assert not (folder / "weights.pt").exists()
-        (folder / "work/metrics.json").unlink()
+        shutil.rmtree(folder / "work")
         run()
         assert (folder / "weights.pt").read_text() == "numbers"
 
@@ -80,3 +82,7 @@ def test_weights_that_are_a_folder_are_a_failed_trial(make_context):
     record = read_json(folder / "metrics.json")
     assert record["status"] == "failed"
     assert "must be a file" in record["reason"]
+    starts = len((folder / "work/attempts.jsonl").read_text().splitlines())
+    finetune(make_context("folder", 1), TRIAL)  # a later visit starts nothing
+    assert len((folder / "work/attempts.jsonl").read_text().splitlines()) == starts
+    assert read_json(folder / "metrics.json") == record

@@ -176,6 +176,16 @@ def test_a_damaged_journal_is_named(settings, root, tmp_path, capsys):
     assert "must be 0.1 s or more, but got abc" in capsys.readouterr().err
 
 
+def test_an_interruption_hides_no_failure(root):
+    before = read_failures(root, "cd34")
+    attempt(root, "1-0/seed1", 9000.0, 0.5, 130)
+    lines = (root / "trials/1-0/seed1/work/attempts.jsonl").read_text().splitlines()
+    lines[-1] = json.dumps(json.loads(lines[-1]) | {"interrupted": True})
+    path = root / "trials/1-0/seed1/work/attempts.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    assert read_failures(root, "cd34") == before != []
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(settings, root, tmp_path):
     path = tmp_path / "campaign.yaml"
     path.write_text(yaml.safe_dump(settings))
