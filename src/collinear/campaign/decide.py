@@ -16,7 +16,7 @@ from collinear.campaign.designs import design_of, pretrain_folder
 from collinear.campaign.estimate import BestWithin, Estimate, Setting
 from collinear.campaign.finals_result import Finalist, FinalsEstimate, finals_estimate
 from collinear.campaign.journal import Journal
-from collinear.campaign.stages import WEIGHTS
+from collinear.campaign.outcome import WEIGHTS
 from collinear.campaign.status import busy_seconds, count_outcomes
 from collinear.campaign.steering import last_ending
 from collinear.campaign.steps import journal_of, read_named_result

@@ -26,10 +26,10 @@ from collinear.campaign.designs import design_of
 from collinear.campaign.digests import search_digest
 from collinear.campaign.files import read_json, write_json
 from collinear.campaign.journal import FINALS, Journal, results_of
+from collinear.campaign.outcome import METRICS
 from collinear.campaign.overtime import Overtime
 from collinear.campaign.program import LAST_CALL
 from collinear.campaign.sections import LastCallRule
-from collinear.campaign.stopped import METRICS
 from collinear.campaign.trials import (
     TrialName,
     conventional_trial,

@@ -11,7 +11,7 @@ from collinear.campaign.files import read_json, write_json
 from collinear.search import Status
 
 METRICS = "metrics.json"  # result of a training
-FILES = ("weights.pt", "curve.tsv")  # of a training, beside its result
+WEIGHTS, CURVE = "weights.pt", "curve.tsv"  # beside it
 
 
 class ProgramError(RuntimeError):
@@ -37,13 +37,13 @@ def check_outcome(path: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ProgramError(
             f"{path}: must be a mapping, whose status must be one of {allowed}, but "
-            f"is {shown(record)}"
+            f"is {_shown(record)}"
         )
     if record.get("status") not in allowed:
-        got = shown(record.get("status"))
+        got = _shown(record.get("status"))
         raise ProgramError(f"{path}: status must be one of {allowed}, got {got}")
     over = record["status"] in (Status.DONE, Status.STOPPED)
-    for name in FILES if over and path.name == METRICS else ():
+    for name in (WEIGHTS, CURVE) if over and path.name == METRICS else ():
         if (path.parent / name).is_dir():
             raise ProgramError(
                 f"{path.parent / name} must be a file, but is a folder; write one file "
@@ -105,7 +105,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def shown(value: Any) -> str:
+def _shown(value: Any) -> str:
     """What was got, for a message of one line."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -15,9 +15,9 @@ from typing import Any
 
 from collinear.campaign.config import Campaign
 from collinear.campaign.files import publish, read_json
-from collinear.campaign.outcome import ProgramError
+from collinear.campaign.outcome import METRICS, ProgramError
 from collinear.campaign.program import Stage, run_stage
-from collinear.campaign.stages import METRICS, Context
+from collinear.campaign.stages import Context
 from collinear.campaign.trials import (
     TrialName,
     program_input,

@@ -33,7 +33,7 @@ from collinear.campaign.figures import (
 )
 from collinear.campaign.files import read_json
 from collinear.campaign.journal import results_of
-from collinear.campaign.stages import METRICS
+from collinear.campaign.outcome import METRICS
 from collinear.campaign.steps import journal_of, read_named_result
 from collinear.campaign.trials import (
     CONVENTIONAL,

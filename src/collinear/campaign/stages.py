@@ -15,7 +15,7 @@ from collinear.campaign.designs import (
 from collinear.campaign.digests import freeze, scoring_digest, training_digest
 from collinear.campaign.files import publish, read_json, write_json, write_text
 from collinear.campaign.last_call import overtime_of
-from collinear.campaign.outcome import ProgramError
+from collinear.campaign.outcome import CURVE, METRICS, WEIGHTS, ProgramError
 from collinear.campaign.program import Stage, run_stage
 from collinear.campaign.race import (
     RECORD,
@@ -24,7 +24,7 @@ from collinear.campaign.race import (
     race_folder,
     variant_input,
 )
-from collinear.campaign.stopped import METRICS, trial_table
+from collinear.campaign.stopped import trial_table
 from collinear.campaign.trials import (
     TrialName,
     program_input,
@@ -34,8 +34,6 @@ from collinear.campaign.trials import (
 )
 from collinear.search import Status
 
-WEIGHTS = "weights.pt"
-CURVE = "curve.tsv"
 SCORE = "score.json"
 MADE = "published.json"  # in the work folder: sizes of the files as first published
 

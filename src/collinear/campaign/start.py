@@ -17,13 +17,13 @@ from typing import Any
 from collinear.campaign.config import Campaign, load_campaign
 from collinear.campaign.digests import check_frozen, scoring_digest
 from collinear.campaign.files import DamagedFile, read_json, try_lock
+from collinear.campaign.outcome import METRICS
 from collinear.campaign.prepare import PRODUCTS
 from collinear.campaign.program import expand, thread_environment
 from collinear.campaign.race_plan import check_part
 from collinear.campaign.schema import ConfigError
 from collinear.campaign.stages import SCORE
 from collinear.campaign.steps import told_trials
-from collinear.campaign.stopped import METRICS
 from collinear.campaign.trials import program_input
 from collinear.campaign.warm_start import read_prior
 from collinear.search import Status

@@ -18,6 +18,7 @@ from collinear.campaign.config import Campaign
 from collinear.campaign.digests import scoring_digest
 from collinear.campaign.files import read_json
 from collinear.campaign.journal import FINALS, Journal, results_of
+from collinear.campaign.outcome import METRICS
 from collinear.campaign.program import STOP
 from collinear.campaign.sections import Stopping
 from collinear.campaign.trials import (
@@ -29,8 +30,6 @@ from collinear.campaign.trials import (
 from collinear.search import Goal, Proposal, Result, Status, search_only
 from collinear.training.stop_replay import risk_interval
 from collinear.training.stopping import FinishedCurve, is_audited, make_table
-
-METRICS = "metrics.json"
 
 
 def current_table(campaign: Campaign, journal: Journal) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from collinear.campaign.clocks import read_jobs
 from collinear.campaign.config import Campaign
 from collinear.campaign.digests import scoring_digest
 from collinear.campaign.last_call import last_call_notes, read_last_call, was_called
+from collinear.campaign.outcome import METRICS
 from collinear.campaign.race import race_notes
 from collinear.campaign.status import (
     CampaignStatus,
@@ -20,7 +21,7 @@ from collinear.campaign.status import (
     read_status,
     status_line,
 )
-from collinear.campaign.stopped import METRICS, stopping_notes
+from collinear.campaign.stopped import stopping_notes
 from collinear.campaign.trials import TrialFiles
 
 _SHOWN = 10  # failures; a broken program would fill the screen
